@@ -1,0 +1,1 @@
+"""What this clinic did: remembers, shows, exchanges."""

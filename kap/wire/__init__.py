@@ -1,0 +1,1 @@
+"""Bytes and JSON to core values and back. Pure: no sockets, no files."""
