@@ -1,0 +1,16 @@
+"""`clinic demo | serve | watch | mllp | migrate | ...`: Django's commands under one name."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run one command of the clinic."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
+    if sys.argv[1:2] == ["demo"]:
+        os.environ.setdefault("CLINIC_MODE", "demo")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)

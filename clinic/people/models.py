@@ -1,0 +1,131 @@
+"""The clinic's people and places. A patient is seen through an Enrolment at a site."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from clinic.guard import Recorded
+
+
+class Installation(Recorded):
+    """One row: the mode this database was created in. It never changes."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    mode = models.CharField(max_length=10)
+    recorded_at = models.DateTimeField()
+
+
+class Site(models.Model):
+    """A clinic's premises: the unit of isolation, of wall time and of jurisdiction."""
+
+    code = models.SlugField(primary_key=True, max_length=40)
+    name = models.CharField(max_length=120)
+    zone = models.CharField(max_length=60)
+    jurisdiction = models.CharField(max_length=20)
+    phone = models.CharField(max_length=40)
+    address = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The site's time zone, from the pinned data."""
+        return ZoneInfo(self.zone)
+
+
+class Staff(models.Model):
+    """A person who works here; signs in as `user`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="staff"
+    )
+    name = models.CharField(max_length=120)
+    licence_number = models.CharField(max_length=40, blank=True)
+
+    if TYPE_CHECKING:
+        roles: models.Manager[Role]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.Model):
+    """A role that a staff member holds at one site, and nowhere else."""
+
+    class Name(models.TextChoices):
+        COORDINATOR = "coordinator", _("coordinator")
+        NURSE = "nurse", _("nurse")
+        THERAPIST = "therapist", _("therapist")
+        PRESCRIBER = "prescriber", _("prescriber")
+        PHARMACIST = "pharmacist", _("pharmacist")
+        MEDICAL_DIRECTOR = "medical_director", _("medical director")
+        PRIVACY_OFFICER = "privacy_officer", _("privacy officer")
+        ADMINISTRATOR = "administrator", _("administrator")
+
+    staff = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="roles")
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    role = models.CharField(max_length=20, choices=Name.choices)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["staff", "site", "role"], name="people_role_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_role_display()} · {self.site_id}"
+
+
+class Patient(Recorded):
+    """One row per human. Sex for dosing, pregnancy potential and the rest are Facts."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    legal_name = models.CharField(max_length=200)
+    preferred_name = models.CharField(max_length=120, blank=True)
+    pronouns = models.CharField(max_length=40, blank=True)
+    birth_date = models.DateField()
+    email = models.EmailField(blank=True)
+    phone = models.CharField(max_length=40, blank=True)
+    language = models.CharField(max_length=5, choices=settings.LANGUAGES)
+    zone = models.CharField(max_length=60, blank=True)
+    recorded_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.preferred_name or self.legal_name
+
+
+class Enrolment(Recorded):
+    """A patient at a site: the key of row-level security, and the chart number there."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="enrolments")
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    mrn = models.CharField(max_length=20)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["site", "mrn"], name="people_enrolment_mrn"),
+            models.UniqueConstraint(fields=["site", "patient"], name="people_enrolment_once"),
+        ]
+
+
+class SiteRow(Recorded):
+    """A patient's row at a site, with its author and both times of the fact."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+    author = models.CharField(max_length=80)
+    author_role = models.CharField(max_length=40)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
