@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
+from clinic import database
+
 
 def main() -> None:
-    """Run one command of the clinic."""
+    """Run one command of the clinic, with its embedded server held up meanwhile."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
     if sys.argv[1:2] == ["demo"]:
         os.environ.setdefault("CLINIC_MODE", "demo")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    with database.running_server():  # before the settings, which read its passwords
+        execute_from_command_line(sys.argv)

@@ -28,10 +28,10 @@ class Recorded(models.Model):
         abstract = True
 
     @classmethod
-    def add(cls, **values: Any) -> Self:
+    def add(cls, *, using: str = "default", **values: Any) -> Self:
         """Insert one row and return it. Only `actions.py` modules call this (a test says so)."""
         row = cls(**values)
-        models.Model.save(row, force_insert=True)
+        models.Model.save(row, force_insert=True, using=using)
         return row
 
     def save(self, *args: Any, **kwargs: Any) -> None:
