@@ -66,7 +66,13 @@ def kinds() -> Mapping[Kind, Mapping[str, str]]:
 def settings() -> Mapping[str, Setting]:
     """Return the settings by id: one-to-one, pair, group."""
     return {
-        row["id"]: Setting(row["id"], _words(row), *row["people"], row["therapists"])
+        row["id"]: Setting(
+            id=row["id"],
+            text=_words(row),
+            fewest=row["people"][0],
+            most=row["people"][1],
+            therapists=row["therapists"],
+        )
         for row in _data()["setting"]
     }
 
