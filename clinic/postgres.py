@@ -120,12 +120,21 @@ class Server:
                 f"{self._cluster} is of PostgreSQL {made_by}, this is {MAJOR}: dump it with the"
                 " version that made it and restore it into a new CLINIC_DATA"
             )
-        if self._postmaster() is None:
-            self._configure(account, self._cluster, self._socket_folder(account))
-            self._remove_what_a_crash_left()
-            self._control(bin_folder, account, "start")
-        self._make_roles()
+        if self._postmaster() is not None:
+            self._secure()
+            return
+        self._configure(account, self._cluster, self._socket_folder(account))
+        self._remove_what_a_crash_left()
+        self._control(bin_folder, account, "start")
+        try:
+            self._secure()
+        except BaseException:
+            self._control(bin_folder, account, "stop", "--mode=fast")
+            raise
+
+    def _secure(self) -> None:
         self.refuse_trust()
+        self._make_roles()
 
     def _socket_folder(self, account: Account) -> Path:
         """Return the folder of the socket: `socket/`, or a short one made, checked and recorded."""
