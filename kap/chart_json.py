@@ -1,0 +1,335 @@
+"""A chart as JSON: strict on the way in, exact on the way out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from kap.chart import (
+    Allergy,
+    Chart,
+    ChartError,
+    Condition,
+    Fact,
+    FactValue,
+    Medication,
+    Reason,
+    ReviewedList,
+    Source,
+    Trial,
+)
+from kap.facts import LISTS, FactError, FactType
+from kap.moment import MomentError, instant, span
+
+STATUSES = ("active", "past", "refuted", "family")
+KINDS = ("allergy", "intolerance")
+
+
+def read_chart(data: Mapping[str, Any], facts: Mapping[str, FactType]) -> Chart:
+    """Return the chart that `data` writes; ChartError names the key, the value and the way out."""
+    _only(data, ("facts", *LISTS), "chart")
+    told = {
+        name: _readings(name, rows, facts)
+        for name, rows in _table(data.get("facts", {}), "facts").items()
+    }
+    return Chart(
+        facts=told,
+        conditions=_reviewed(data, "conditions", _condition),
+        medications=_reviewed(data, "medications", _medication),
+        allergies=_reviewed(data, "allergies", _allergy),
+        antidepressant_trials=_reviewed(data, "antidepressant_trials", _trial),
+    )
+
+
+# --- facts --------------------------------------------------------------------------------------
+
+_READING = ("value", "unit", "observed_at", "recorded_at", "source", "reason", "id")
+
+
+def _readings(name: str, rows: Any, facts: Mapping[str, FactType]) -> tuple[Fact, ...]:
+    if name not in facts or facts[name].type == "list":
+        raise ChartError(f"facts.{name}: no such fact{_near(name, facts)}")
+    listed = rows if isinstance(rows, list) else [rows]
+    return tuple(_reading(f"facts.{name}", row, facts[name]) for row in listed)
+
+
+def _reading(key: str, row: Any, kind: FactType) -> Fact:
+    _only(_table(row, key), _READING, key)
+    recorded = row.get("recorded_at")
+    value = _value(key, row, kind)
+    return Fact(
+        name=kind.name,
+        value=value,
+        unit=row.get("unit", "") if value is not None else "",
+        observed_at=_instant(f"{key}.observed_at", row.get("observed_at")),
+        recorded_at=None if recorded is None else _instant(f"{key}.recorded_at", recorded),
+        source=_one_of(f"{key}.source", row.get("source"), Source),
+        id=_text(f"{key}.id", row.get("id", "")),
+        reason=_reason(key, row),
+    )
+
+
+def _reason(key: str, row: Mapping[str, Any]) -> Reason | None:
+    if row.get("value") is not None:
+        if "reason" in row:
+            raise ChartError(f"{key}: a value, or the reason why there is none; not both")
+        return None
+    return _one_of(f"{key}.reason", row.get("reason"), Reason)
+
+
+def _value(key: str, row: Mapping[str, Any], kind: FactType) -> FactValue:
+    value = row.get("value")
+    if value is None:
+        return None
+    if kind.type == "number":
+        try:
+            return kind.accept(number(f"{key}.value", value), row.get("unit"))
+        except FactError as problem:
+            raise ChartError(f"facts.{problem}") from None
+    if "unit" in row:
+        raise ChartError(f"{key}.unit: {row['unit']!r}; a {kind.type} has no unit, leave it out")
+    return _READERS[kind.type](f"{key}.value", value)
+
+
+def _bool(key: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ChartError(f"{key}: {value!r}; write true or false, or a reason instead of the value")
+
+
+def _date(key: str, value: Any) -> date | str:
+    try:
+        first, last = span(_text(key, value))
+    except MomentError as problem:
+        raise ChartError(f"{key}: {problem}") from None
+    return first if first == last else str(value)
+
+
+def _instant(key: str, value: Any) -> datetime:
+    try:
+        return instant(_text(key, value))
+    except MomentError as problem:
+        raise ChartError(f"{key}: {problem}") from None
+
+
+def _text(key: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise ChartError(f"{key}: {value!r}; write a text")
+
+
+_READERS: Mapping[str, Callable[[str, Any], FactValue]] = {
+    "bool": _bool,
+    "date": _date,
+    "instant": _instant,
+    "code": _text,
+}
+
+
+def number(key: str, value: Any) -> Decimal:
+    """Return an exact number from int, Decimal or text; a binary float is refused."""
+    if isinstance(value, float):
+        raise ChartError(f"{key}: {value!r} is a binary float; write the number as text")
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise ChartError(f"{key}: {value!r} is no number")
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise ChartError(f"{key}: {value!r} is no number; write it as 68.0") from None
+
+
+# --- lists --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One item of a list, read key by key."""
+
+    key: str
+    row: Mapping[str, Any]
+
+    def text(self, name: str, fallback: str = "") -> str:
+        return _text(f"{self.key}.{name}", self.row.get(name, fallback))
+
+    def flag(self, name: str) -> bool | None:
+        value = self.row.get(name)
+        return None if value is None else _bool(f"{self.key}.{name}", value)
+
+    def amount(self, name: str) -> Decimal | None:
+        value = self.row.get(name)
+        if value is None:
+            return None
+        found = number(f"{self.key}.{name}", value)
+        if not found.is_finite() or found < 0:
+            raise ChartError(f"{self.key}.{name}: {value!r} is impossible; write 0 or more")
+        return found
+
+    def date(self, name: str) -> str | None:
+        value = self.row.get(name)
+        if value is not None:
+            _date(f"{self.key}.{name}", value)
+        return value
+
+    def choice(self, name: str, allowed: tuple[str, ...], fallback: str | None = None) -> str:
+        value = self.row.get(name, fallback)
+        if value not in allowed:
+            raise ChartError(f"{self.key}.{name}: {value!r}; write one of {', '.join(allowed)}")
+        return str(value)
+
+
+def _reviewed(
+    data: Mapping[str, Any], name: str, read: Callable[[_Row], Any]
+) -> ReviewedList[Any] | None:
+    found = data.get(name)
+    if found is None:
+        return None
+    _only(_table(found, name), ("reviewed_at", "complete", "items"), name)
+    reviewed = found.get("reviewed_at")
+    items = found.get("items", [])
+    if not isinstance(items, list):
+        raise ChartError(f"{name}.items: {items!r}; write a list")
+    rows = [
+        _Row(f"{name}.items[{i}]", _table(item, f"{name}.items[{i}]")) for i, item in _each(items)
+    ]
+    try:
+        return ReviewedList(
+            reviewed_at=None if reviewed is None else _instant(f"{name}.reviewed_at", reviewed),
+            complete=_bool(f"{name}.complete", found.get("complete")),
+            items=tuple(read(row) for row in rows),
+        )
+    except ChartError as problem:
+        raise ChartError(f"{problem}" if name in str(problem) else f"{name}: {problem}") from None
+
+
+def _each(items: list[Any]) -> list[tuple[int, Any]]:
+    return list(enumerate(items))
+
+
+def _condition(row: _Row) -> Condition:
+    _only(row.row, ("system", "code", "status", "onset", "id"), row.key)
+    return Condition(
+        system=row.text("system"),
+        code=row.text("code"),
+        status=row.choice("status", STATUSES),
+        onset=row.date("onset"),
+        id=row.text("id"),
+    )
+
+
+def _medication(row: _Row) -> Medication:
+    _only(row.row, ("atc", "name", "mg_per_day", "prn", "since", "last_taken", "id"), row.key)
+    return Medication(
+        atc=row.text("atc"),
+        name=row.text("name"),
+        mg_per_day=row.amount("mg_per_day"),
+        prn=row.flag("prn"),
+        since=row.date("since"),
+        last_taken=None if row.row.get("last_taken") is None else row.text("last_taken"),
+        id=row.text("id"),
+    )
+
+
+def _allergy(row: _Row) -> Allergy:
+    _only(row.row, ("code", "kind", "id"), row.key)
+    return Allergy(row.text("code"), row.choice("kind", KINDS), row.text("id"))
+
+
+_TRIAL_FLAGS = ("adherent", "stopped_for_intolerance", "current_episode", "judged")
+
+
+def _trial(row: _Row) -> Trial:
+    _only(row.row, ("atc", "name", "mg_per_day", "weeks", *_TRIAL_FLAGS, "id"), row.key)
+    return Trial(
+        atc=row.text("atc"),
+        mg_per_day=row.amount("mg_per_day"),
+        weeks=row.amount("weeks"),
+        adherent=row.flag("adherent"),
+        stopped_for_intolerance=row.flag("stopped_for_intolerance"),
+        current_episode=row.flag("current_episode"),
+        judged=row.flag("judged"),
+        id=row.text("id"),
+    )
+
+
+# --- refusing -----------------------------------------------------------------------------------
+
+
+def _table(value: Any, key: str) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    raise ChartError(f"{key}: {value!r}; write an object")
+
+
+def _only(row: Mapping[str, Any], allowed: tuple[str, ...], key: str) -> None:
+    for name in row:
+        if name not in allowed:
+            raise ChartError(f"{key}.{name}: unknown key{_near(name, allowed)}")
+
+
+def _near(name: str, allowed: Mapping[str, Any] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, list(allowed), n=1)
+    return f"; did you mean {close[0]}?" if close else "; remove it, or see `kap facts`"
+
+
+def _one_of(key: str, value: Any, allowed: Any) -> Any:
+    try:
+        return allowed(value)
+    except ValueError:
+        names = ", ".join(member.value for member in allowed)
+        raise ChartError(f"{key}: {value!r}; write one of {names}") from None
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def write_chart(chart: Chart) -> dict[str, Any]:
+    """Return the JSON of `chart`: read again it is the same chart."""
+    lists = {name: _write_list(getattr(chart, name)) for name in LISTS}
+    return {
+        "facts": {name: [write_fact(f) for f in told] for name, told in chart.facts.items()},
+        **{name: found for name, found in lists.items() if found is not None},
+    }
+
+
+def write_fact(fact: Fact) -> dict[str, Any]:
+    """Return the JSON of one reading."""
+    row: dict[str, Any] = {
+        "observed_at": fact.observed_at.isoformat(),
+        "source": fact.source.value,
+    }
+    if fact.recorded_at != fact.observed_at and fact.recorded_at is not None:
+        row["recorded_at"] = fact.recorded_at.isoformat()
+    if fact.id:
+        row["id"] = fact.id
+    if fact.reason is not None:
+        return row | {"reason": fact.reason.value}
+    return row | {"value": plain(fact.value)} | ({"unit": fact.unit} if fact.unit else {})
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON holds it: exact numbers and dates as text, truth and text as is."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _write_list(found: ReviewedList[Any] | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    reviewed = found.reviewed_at
+    return {
+        "reviewed_at": None if reviewed is None else reviewed.isoformat(),
+        "complete": found.complete,
+        "items": [_write_item(item) for item in found.items],
+    }
+
+
+def _write_item(item: Any) -> dict[str, Any]:
+    values = {name: getattr(item, name) for name in item.__slots__}
+    optional = {name: plain(value) for name, value in values.items() if value not in (None, "")}
+    required = {name: plain(values[name]) for name in ("atc", "code", "system") if name in values}
+    return required | optional

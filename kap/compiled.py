@@ -1,0 +1,317 @@
+"""The fast evaluator: a condition becomes closures over numbered slots, built once per rule.
+
+Inside, truth is 0 false, 1 unknown, 2 true, and every number is an integer of its fact's step.
+A comparison becomes one linear form with integer coefficients, so nothing is rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil, floor, lcm
+from typing import Protocol as Shape
+
+from kap.condition import (
+    All,
+    AnyOf,
+    Comparison,
+    ConditionError,
+    FactName,
+    Formula,
+    Member,
+    Not,
+    Number,
+    ParamName,
+    Product,
+    Sum,
+    Term,
+)
+
+
+class Slotted(Shape):
+    """What a slot holds: a truth (0, 1, 2), both ends of a number in steps (or None), a code."""
+
+    truth: int
+    low: int | None
+    high: int | None
+    code: str | None
+
+
+class Slots(Shape):
+    """What a closure reads: the value of each slot."""
+
+    def value(self, slot: int) -> Slotted: ...
+
+
+Closure = Callable[["Slots"], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One fact as the compiler sees it. `kind` is "bool", "number", "code" or "other"."""
+
+    slot: int
+    kind: str
+    unit: str = ""
+    step: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterValue:
+    """A parameter's value with its unit; a tuple is a list for `in`."""
+
+    value: Decimal | tuple[Decimal | str, ...]
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Everything that a condition may name."""
+
+    columns: Mapping[str, Column]
+    parameters: Mapping[str, ParameterValue]
+
+    def column(self, fact: FactName, kinds: tuple[str, ...]) -> Column:
+        """Return the column of `fact`; ConditionError when it is unknown or of another kind."""
+        found = self.columns.get(fact.name)
+        if found is None:
+            raise ConditionError(f"no fact is called {fact.name!r}")
+        if found.kind not in kinds:
+            raise ConditionError(f"{fact.name} is a {found.kind}, not a {' or '.join(kinds)}")
+        return found
+
+    def parameter(self, name: ParamName) -> ParameterValue:
+        """Return the parameter; ConditionError when the protocol does not define it."""
+        if name.name not in self.parameters:
+            raise ConditionError(f"no parameter is called {name}")
+        return self.parameters[name.name]
+
+
+def compile_formula(node: Formula, names: Names) -> Closure:
+    """Return the closure of `node`; ConditionError on unknown names, mixed units or kinds."""
+    match node:
+        case FactName():
+            return _truth(names.column(node, ("bool",)).slot)
+        case Not(part):
+            return _not(compile_formula(part, names))
+        case All(parts):
+            return _all([compile_formula(part, names) for part in parts])
+        case AnyOf(parts):
+            return _any([compile_formula(part, names) for part in parts])
+        case Member(fact, param):
+            return _member(names.column(fact, ("number", "code")), names.parameter(param))
+        case Comparison():
+            return _comparison(node, names)
+
+
+def _truth(slot: int) -> Closure:
+    return lambda look: look.value(slot).truth
+
+
+def _not(part: Closure) -> Closure:
+    return lambda look: 2 - part(look)
+
+
+def _all(parts: list[Closure]) -> Closure:
+    def closure(look: Slots) -> int:
+        least = 2
+        for part in parts:
+            truth = part(look)
+            if not truth:
+                return 0
+            if truth < least:
+                least = truth
+        return least
+
+    return closure
+
+
+def _any(parts: list[Closure]) -> Closure:
+    def closure(look: Slots) -> int:
+        most = 0
+        for part in parts:
+            truth = part(look)
+            if truth == 2:
+                return 2
+            if truth > most:
+                most = truth
+        return most
+
+    return closure
+
+
+def _member(column: Column, parameter: ParameterValue) -> Closure:
+    listed = parameter.value
+    if not isinstance(listed, tuple):
+        raise ConditionError("`in` needs a parameter that holds a list")
+    slot = column.slot
+    if column.kind == "code":
+        codes = frozenset(item for item in listed if isinstance(item, str))
+        if len(codes) != len(listed):
+            raise ConditionError("a code is looked up in a list that holds numbers")
+
+        def has_code(look: Slots) -> int:
+            code = look.value(slot).code
+            return 1 if code is None else 2 if code in codes else 0
+
+        return has_code
+    if parameter.unit != column.unit:
+        raise ConditionError(f"a fact in {column.unit!r} is looked up in {parameter.unit!r}")
+    steps = frozenset(Fraction(i) / column.step for i in listed if not isinstance(i, str))
+    if len(steps) != len(listed):
+        raise ConditionError("a number is looked up in a list that holds texts")
+
+    def has_number(look: Slots) -> int:
+        seen = look.value(slot)
+        low, high = seen.low, seen.high
+        if low is None or high is None:
+            return 1
+        if low == high:
+            return 2 if low in steps else 0
+        return 1 if any(low <= step <= high for step in steps) else 0
+
+    return has_number
+
+
+# --- comparisons --------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Linear:
+    """A sum of fact * coefficient, plus a constant, all in one unit."""
+
+    unit: str
+    terms: dict[str, Fraction]
+    constant: Fraction
+
+
+def _linear(term: Term, names: Names) -> _Linear:
+    match term:
+        case Number(value):
+            return _Linear("1", {}, Fraction(value))
+        case ParamName():
+            value, unit = _scalar(term, names)
+            return _Linear(unit, {}, value)
+        case FactName(name):
+            return _Linear(names.column(term, ("number",)).unit, {name: Fraction(1)}, Fraction(0))
+        case Product(fact, param):
+            factor, unit = _scalar(param, names)
+            if unit != "1":
+                raise ConditionError(f"{term}: a factor has the unit '1', not {unit!r}")
+            column = names.column(fact, ("number",))
+            return _Linear(column.unit, {fact.name: factor}, Fraction(0))
+        case Sum(left, sign, right):
+            return _add(_linear(left, names), 1 if sign == "+" else -1, _linear(right, names), term)
+
+
+def _scalar(param: ParamName, names: Names) -> tuple[Fraction, str]:
+    found = names.parameter(param)
+    if isinstance(found.value, tuple):
+        raise ConditionError(f"{param} is a list; lists are for `in`")
+    return Fraction(found.value), found.unit
+
+
+def _add(left: _Linear, sign: int, right: _Linear, where: Sum) -> _Linear:
+    if left.unit != right.unit:
+        raise ConditionError(f"{where}: {left.unit!r} and {right.unit!r} do not mix")
+    terms = dict(left.terms)
+    for name, factor in right.terms.items():
+        terms[name] = terms.get(name, Fraction(0)) + sign * factor
+    return _Linear(left.unit, terms, left.constant + sign * right.constant)
+
+
+def _comparison(node: Comparison, names: Names) -> Closure:
+    form = _linear(Sum(node.left, "-", node.right), names)
+    scaled = {
+        names.columns[name].slot: factor * names.columns[name].step
+        for name, factor in form.terms.items()
+        if factor
+    }
+    if not scaled:
+        raise ConditionError(f"{node}: compares no fact")
+    if len(scaled) == 1:
+        return _one_fact(scaled, form.constant, node.op)
+    return _many_facts(scaled, form.constant, node.op)
+
+
+_FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def _one_fact(scaled: dict[int, Fraction], constant: Fraction, op: str) -> Closure:
+    ((slot, factor),) = scaled.items()
+    edge = -constant / factor  # `fact op edge`, the edge in steps, turned round when factor < 0
+    return _bounded(_read_one(slot), _FLIPPED[op] if factor < 0 else op, edge)
+
+
+def _many_facts(scaled: dict[int, Fraction], constant: Fraction, op: str) -> Closure:
+    scale = lcm(constant.denominator, *(factor.denominator for factor in scaled.values()))
+    terms = tuple((slot, int(factor * scale)) for slot, factor in scaled.items())
+    return _bounded(_read_sum(terms), op, -constant * scale)
+
+
+Reader = Callable[["Slots"], "tuple[int | None, int | None]"]
+
+
+def _read_one(slot: int) -> Reader:
+    def read(look: Slots) -> tuple[int | None, int | None]:
+        seen = look.value(slot)
+        return seen.low, seen.high
+
+    return read
+
+
+def _read_sum(terms: tuple[tuple[int, int], ...]) -> Reader:
+    def read(look: Slots) -> tuple[int | None, int | None]:
+        least = most = 0
+        for slot, factor in terms:
+            seen = look.value(slot)
+            if seen.low is None or seen.high is None:
+                return None, None
+            ends = (seen.low, seen.high) if factor > 0 else (seen.high, seen.low)
+            least += factor * ends[0]
+            most += factor * ends[1]
+        return least, most
+
+    return read
+
+
+def _bounded(read: Reader, op: str, edge: Fraction) -> Closure:
+    """Return the closure of `number op edge`; over integers every order is "below some bound"."""
+    match op:
+        case "<":
+            return _below(read, ceil(edge))
+        case "<=":
+            return _below(read, floor(edge) + 1)
+        case ">=":
+            return _not(_below(read, ceil(edge)))
+        case ">":
+            return _not(_below(read, floor(edge) + 1))
+        case "==":
+            return _equal(read, edge)
+    return _not(_equal(read, edge))
+
+
+def _below(read: Reader, bound: int) -> Closure:
+    def closure(look: Slots) -> int:
+        low, high = read(look)
+        if low is None or high is None:
+            return 1
+        if high < bound:
+            return 2
+        return 0 if low >= bound else 1
+
+    return closure
+
+
+def _equal(read: Reader, edge: Fraction) -> Closure:
+    def closure(look: Slots) -> int:
+        low, high = read(look)
+        if low is None or high is None:
+            return 1
+        if low == high:
+            return 2 if low == edge else 0
+        return 1 if low <= edge <= high and edge.denominator == 1 else 0
+
+    return closure
