@@ -9,9 +9,9 @@ from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from kap.chart import (
+from kap.facts import LISTS, FactError, FactType
+from kap.known import (
     Allergy,
-    Chart,
     ChartError,
     Condition,
     Fact,
@@ -22,27 +22,26 @@ from kap.chart import (
     Source,
     Trial,
 )
-from kap.facts import LISTS, FactError, FactType
 from kap.moment import MomentError, instant, span
 
 STATUSES = ("active", "past", "refuted", "family")
 KINDS = ("allergy", "intolerance")
 
 
-def read_chart(data: Mapping[str, Any], facts: Mapping[str, FactType]) -> Chart:
-    """Return the chart that `data` writes; ChartError names the key, the value and the way out."""
+def read_chart(data: Mapping[str, Any], facts: Mapping[str, FactType]) -> dict[str, Any]:
+    """Return the fields of the chart that `data` writes; ChartError names the key, the value and the way out."""
     _only(data, ("facts", *LISTS), "chart")
     told = {
         name: _readings(name, rows, facts)
         for name, rows in _table(data.get("facts", {}), "facts").items()
     }
-    return Chart(
-        facts=told,
-        conditions=_reviewed(data, "conditions", _condition),
-        medications=_reviewed(data, "medications", _medication),
-        allergies=_reviewed(data, "allergies", _allergy),
-        antidepressant_trials=_reviewed(data, "antidepressant_trials", _trial),
-    )
+    return {
+        "facts": told,
+        "conditions": _reviewed(data, "conditions", _condition),
+        "medications": _reviewed(data, "medications", _medication),
+        "allergies": _reviewed(data, "allergies", _allergy),
+        "antidepressant_trials": _reviewed(data, "antidepressant_trials", _trial),
+    }
 
 
 # --- facts --------------------------------------------------------------------------------------
@@ -78,7 +77,7 @@ def _reason(key: str, row: Mapping[str, Any]) -> Reason | None:
         if "reason" in row:
             raise ChartError(f"{key}: a value, or the reason why there is none; not both")
         return None
-    return _one_of(f"{key}.reason", row.get("reason"), Reason)
+    return Reason(_one_of(f"{key}.reason", row.get("reason"), Reason))
 
 
 def _value(key: str, row: Mapping[str, Any], kind: FactType) -> FactValue:
@@ -195,18 +194,14 @@ def _reviewed(
     rows = [
         _Row(f"{name}.items[{i}]", _table(item, f"{name}.items[{i}]")) for i, item in _each(items)
     ]
-    try:
-        return ReviewedList(
-            reviewed_at=None if reviewed is None else _instant(f"{name}.reviewed_at", reviewed),
-            complete=_bool(f"{name}.complete", found.get("complete")),
-            items=tuple(read(row) for row in rows),
-        )
-    except ChartError as problem:
-        raise ChartError(f"{problem}" if name in str(problem) else f"{name}: {problem}") from None
-
-
-def _each(items: list[Any]) -> list[tuple[int, Any]]:
-    return list(enumerate(items))
+    complete = _bool(f"{name}.complete", found.get("complete"))
+    if complete and reviewed is None:
+        raise ChartError(f"{name}.reviewed_at: missing; a complete list says when it was reviewed")
+    return ReviewedList(
+        reviewed_at=None if reviewed is None else _instant(f"{name}.reviewed_at", reviewed),
+        complete=complete,
+        items=tuple(read(row) for row in rows),
+    )
 
 
 def _condition(row: _Row) -> Condition:
@@ -286,15 +281,6 @@ def _one_of(key: str, value: Any, allowed: Any) -> Any:
 # --- writing ------------------------------------------------------------------------------------
 
 
-def write_chart(chart: Chart) -> dict[str, Any]:
-    """Return the JSON of `chart`: read again it is the same chart."""
-    lists = {name: _write_list(getattr(chart, name)) for name in LISTS}
-    return {
-        "facts": {name: [write_fact(f) for f in told] for name, told in chart.facts.items()},
-        **{name: found for name, found in lists.items() if found is not None},
-    }
-
-
 def write_fact(fact: Fact) -> dict[str, Any]:
     """Return the JSON of one reading."""
     row: dict[str, Any] = {
@@ -317,9 +303,8 @@ def plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _write_list(found: ReviewedList[Any] | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
+def write_list(found: ReviewedList[Any]) -> dict[str, Any]:
+    """Return the JSON of one reviewed list."""
     reviewed = found.reviewed_at
     return {
         "reviewed_at": None if reviewed is None else reviewed.isoformat(),

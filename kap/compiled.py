@@ -192,8 +192,8 @@ def _linear(term: Term, names: Names) -> _Linear:
         case Number(value):
             return _Linear("1", {}, Fraction(value))
         case ParamName():
-            value, unit = _scalar(term, names)
-            return _Linear(unit, {}, value)
+            constant, unit = _scalar(term, names)
+            return _Linear(unit, {}, constant)
         case FactName(name):
             return _Linear(names.column(term, ("number",)).unit, {name: Fraction(1)}, Fraction(0))
         case Product(fact, param):
