@@ -187,13 +187,19 @@ def _lines(spec: Arc, pen: Pen, x: Scale, y: Scale, language: Language) -> Itera
     if spec.response_at is not None:
         at = Decimal(spec.response_at) + Decimal("0.5")
         lines.append((at, words["response"].format(n=spec.response_at)))
-    placed: list[float] = []
-    for value, label in lines:
+    above: float | None = None
+    for value, label in sorted(lines, reverse=True):
         row = y(value)
         yield pen.line("c-limit", [(x.at_a, row), (x.at_b, row)], width=1, dash="6 4")
-        at_row = row - 3 if all(abs(row - other) >= LINE_GAP for other in placed) else row + TEXT_PX
-        placed.append(row)
-        yield pen.text("c-limit", float(x.at_b) - 4, at_row, label, anchor="end")
+        crowded = above is not None and row - above < LINE_GAP
+        yield pen.text(
+            "c-limit",
+            float(x.at_b) - 4,
+            row + TEXT_PX if crowded else row - 3,
+            label,
+            anchor="end",
+        )
+        above = row
 
 
 def _scores(spec: Arc, pen: Pen, x: Scale, y: Scale) -> Iterator[str]:
