@@ -112,6 +112,8 @@ class Server:
             self._hold = None
 
     def _bring_up(self, account: Account, bin_folder: Path) -> None:
+        if not self.passwords():
+            self._make_passwords()
         if not self._cluster.exists():
             self._make_cluster(account, bin_folder)
         made_by = (self._cluster / "PG_VERSION").read_text().strip()
@@ -213,18 +215,20 @@ class Server:
         return Path(recorded.read_text()) if recorded.exists() else self.data / "socket"
 
     def passwords(self) -> dict[str, str]:
-        """Return the password of each role, made at the first call of a new folder."""
+        """Return the password of each role; none before the first start."""
         path = self.data / "passwords.json"
         if path.exists():
             known: dict[str, str] = json.loads(path.read_text())
             return known
         if self._cluster.exists():
             raise ServerError(f"{path} is gone; put it back, nobody can sign in without it")
+        return {}
+
+    def _make_passwords(self) -> None:
         made = {role: secrets.token_urlsafe(32) for role in (SUPERUSER, *ROLES)}
-        fresh = path.with_suffix(".new")
+        fresh = self.data / "passwords.new"
         Account(os.geteuid(), os.getegid()).write(fresh, json.dumps(made, indent=1))
-        fresh.rename(path)
-        return made
+        fresh.rename(self.data / "passwords.json")
 
     def parameters(self, role: str, database: str) -> dict[str, str]:
         """Return what libpq needs to sign `role` in; by SCRAM the server proves itself too."""
@@ -232,7 +236,7 @@ class Server:
             "host": str(self.socket_folder),
             "port": str(PORT),
             "user": role,
-            "password": self.passwords()[role],
+            "password": self.passwords().get(role, ""),
             "dbname": database,
             "require_auth": "scram-sha-256",
         }
