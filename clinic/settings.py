@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 import fontpkg_atkinson_hyperlegible
@@ -51,6 +52,8 @@ MODE = choice("CLINIC_MODE", "clinical", {"demo", "clinical"})
 DEBUG = flag("DEBUG", False)
 SECRET_KEY = _secret()
 PORT = int(text("PORT", "8000"))
+PUBLIC_ADDRESS = text("PUBLIC_ADDRESS", f"http://127.0.0.1:{PORT}")
+QUESTIONNAIRE_LINK_LIFE = timedelta(days=int(text("QUESTIONNAIRE_LINK_DAYS", "7")))
 ALLOWED_HOSTS = text("ALLOWED_HOSTS", "127.0.0.1,localhost").split(",")
 CSRF_TRUSTED_ORIGINS = [f"http://{host}:{PORT}" for host in ALLOWED_HOSTS]
 SECURE_COOKIES = flag("SECURE_COOKIES", MODE == "clinical")
@@ -180,6 +183,15 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
     }
 }
+
+EMAIL_BACKEND = text(
+    "EMAIL_BACKEND",
+    "django.core.mail.backends.filebased.EmailBackend"
+    if MODE == "demo"
+    else "django.core.mail.backends.smtp.EmailBackend",
+)
+EMAIL_FILE_PATH = database.data_folder() / "mail"  # a demonstration's mail is never sent
+DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "clinic@localhost")
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("fr", _("French (Canada)"))]

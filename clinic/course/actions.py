@@ -211,7 +211,7 @@ def review_list(
 @transaction.atomic
 def plan_session(
     *, course: Course, kind: str, planned_start: datetime, planned_minutes: int, number: int,
-    by: Author, room: str = "", setting: str = "one_to_one", replaces: Session | None = None,
+    by: Author, room: str = "", setting: str = "one-to-one", replaces: Session | None = None,
 ) -> Session:
     """Plan an encounter; a move names the session it replaces."""
     session = Session.add(

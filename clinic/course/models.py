@@ -91,7 +91,7 @@ class Session(SiteRow):
         INTEGRATION = "integration", _("integration")
 
     class Setting(models.TextChoices):
-        ONE_TO_ONE = "one_to_one", _("one-to-one")
+        ONE_TO_ONE = "one-to-one", _("one-to-one")
         PAIR = "pair", _("pair")
         GROUP = "group", _("group")
 

@@ -230,3 +230,9 @@ def second_person(
     return found
 
 
+
+
+class ClinicRequest(HttpRequest):
+    """A request as the access layer hands it to a view: with its author."""
+
+    by: Author

@@ -1,0 +1,153 @@
+"""Sending an instrument, and keeping what was answered: score, facts and the safety path together."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import NamedTuple
+
+from django.conf import settings
+from django.core.mail import send_mail
+from django.db import IntegrityError, transaction
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from clinic.audit import actions as audit
+from clinic.audit.author import Author
+from clinic.course import queries
+from clinic.course.actions import Reading, Refused, open_task, record_facts, written
+from clinic.course.models import Course
+from clinic.database import now
+from clinic.outcomes.models import QuestionnaireLink, Response
+from kap import instrument as instruments
+from kap.instrument import Instrument, Score
+
+
+class Sent(NamedTuple):
+    """A link and its token; the token is shown once and only its hash is kept."""
+
+    link: QuestionnaireLink
+    token: str
+
+
+def hashed(token: str) -> str:
+    """Return the hash under which a link is kept."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@transaction.atomic
+def send_questionnaire(*, course: Course, instrument_id: str, by: Author) -> Sent:
+    """Make a single-use, expiring link and, where the patient has an address, mail it."""
+    instrument = instruments.load(instrument_id)
+    token = secrets.token_urlsafe(24)
+    link = QuestionnaireLink.add(
+        **written(course, by), course=course, instrument=instrument.id, version=instrument.version,
+        token_hash=hashed(token), expires_at=now() + settings.QUESTIONNAIRE_LINK_LIFE,
+    )
+    audit.record(by=by, action="questionnaire.send", about=link, instrument=instrument.id)
+    if course.patient.email:
+        transaction.on_commit(lambda: _mail(course, token))
+    return Sent(link, token)
+
+
+def address(token: str) -> str:
+    """Return the link as a patient gets it."""
+    return f"{settings.PUBLIC_ADDRESS}/me/q/{token}"
+
+
+def _mail(course: Course, token: str) -> None:
+    """Mail the link in the patient's language, in words that tell a bystander nothing."""
+    with translation.override(course.patient.language):
+        send_mail(
+            subject=_("A few questions before your next appointment"),
+            message=_(
+                "Hello %(name)s,\n\nPlease answer a few questions (about one minute):\n%(link)s\n\n"
+                "The link works once. Nobody watches these answers at night: if you are in danger,"
+                " call 9-1-1; to talk, call or text 9-8-8, at any hour.\n\n%(site)s, %(phone)s\n"
+            )
+            % {
+                "name": course.patient,
+                "link": address(token),
+                "site": course.site.name,
+                "phone": course.site.phone,
+            },
+            from_email=None,
+            recipient_list=[course.patient.email],
+            fail_silently=True,  # the link stays on the course page for a person to send
+        )
+
+
+@transaction.atomic
+def answer_questionnaire(
+    *, link: QuestionnaireLink, answers: Mapping[int, int | None], language: str, by: Author,
+    mode: str = "link",
+) -> tuple[Response, Score]:
+    """Keep the answers, their score as Facts, and a clinician task where a safety item asks for one.
+
+    All three commit together or not at all (INV-17). Raises Refused for a link used or expired.
+    """
+    instrument, at = instruments.load(link.instrument), now()
+    if at >= link.expires_at:
+        raise Refused(_("This link has expired. Call the clinic for a new one."))
+    score = instruments.score(instrument, answers)
+    try:
+        with transaction.atomic():
+            response = Response.add(
+                **written(link, by), course=link.course, link=link, instrument=instrument.id,
+                version=instrument.wordings[language].version, language=language, mode=mode,
+                answers={str(number): value for number, value in answers.items()},
+                total=score.total, band=score.band.id if score.band else "",
+                prorated=score.prorated, answered_at=at,
+            )
+    except IntegrityError as error:
+        raise Refused(_("These questions were answered already. Thank you.")) from error
+    _tell(link.course, instrument, score, answers, by)
+    if score.opens_safety:
+        _open_safety_task(link.course, instrument, by)
+    audit.record(by=by, action="questionnaire.answer", about=response, instrument=instrument.id)
+    return response, score
+
+
+def _tell(
+    course: Course, instrument: Instrument, score: Score, answers: Mapping[int, int | None],
+    by: Author,
+) -> None:
+    at = now()
+    total = Reading(
+        instrument.id, score.total, at, unit="1" if score.total is not None else "",
+        source="self", reason="" if score.total is not None else "not_known",
+    )
+    item = answers.get(9)
+    ninth = Reading(
+        f"{instrument.id}_item9", item, at, unit="1" if item is not None else "", source="self",
+        reason="" if item is not None else "declined",
+    )
+    record_facts(of=course, readings=[total, ninth], by=by)
+
+
+def _open_safety_task(course: Course, instrument: Instrument, by: Author) -> None:
+    minutes = queries.protocol_of(course).parameters["safety_task_min"].value
+    open_task(
+        of=course, course=course, kind="safety", owner_role="prescriber", by=by,
+        text=_("Safety question of %(instrument)s: talk to this person now, then assess the suicide"
+               " risk by the structured interview.") % {"instrument": instrument.title["en"]},
+        due_at=now() + timedelta(minutes=int(minutes)), source=f"{instrument.id}.item9",
+    )
+
+
+@transaction.atomic
+def answer_safety(*, link: QuestionnaireLink, safe: str, by: Author) -> None:
+    """Keep what the patient answered to «are you safe right now?»; anything but yes adds a task."""
+    if safe not in ("yes", "unsure", "no"):
+        raise Refused(_("Choose one of the three answers, or call 9-8-8."))
+    course, source = link.course, f"care_card.{safe}"
+    if safe != "yes" and not queries.open_tasks(course=course, source=source).exists():
+        open_task(
+            of=course, course=course, kind="safety", owner_role="prescriber", by=by, due_at=now(),
+            text=_("Asked «are you safe right now?», this person answered: %(answer)s. Call now.")
+            % {"answer": _("not sure") if safe == "unsure" else _("no")},
+            source=source,
+        )
+    audit.record(by=by, action="care_card.answer", about=link, safe=safe)

@@ -1,0 +1,56 @@
+"""What staff type on the course page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from clinic.course.models import Session
+from kap import instrument as instruments
+
+
+class PlanForm(forms.Form):
+    """The next encounter: kind, wall time at the site, length, room."""
+
+    kind = forms.ChoiceField(label=_("Kind"), choices=Session.Kind.choices)
+    day = forms.DateField(label=_("Day"), widget=forms.DateInput(attrs={"type": "date"}))
+    time = forms.TimeField(
+        label=_("Time at the site"), widget=forms.TimeInput(attrs={"type": "time"})
+    )
+    minutes = forms.IntegerField(label=_("Length (min)"), min_value=10, max_value=480)
+    room = forms.CharField(label=_("Room"), max_length=20, required=False)
+
+    def __init__(self, *args: Any, zone: ZoneInfo, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.zone = zone
+
+    def clean(self) -> dict[str, Any]:
+        """Turn the site's wall time into an instant; a time that the clock skips does not exist."""
+        data = super().clean() or {}
+        if "day" in data and "time" in data:
+            data["start"] = self._instant(datetime.combine(data["day"], data["time"]))
+        return data
+
+    def _instant(self, wall: datetime) -> datetime:
+        instant = wall.replace(tzinfo=self.zone).astimezone(ZoneInfo("UTC"))
+        if instant.astimezone(self.zone).replace(tzinfo=None) != wall:
+            self.add_error("time", _("The clocks change: this time does not exist that day."))
+        return instant
+
+
+class SendForm(forms.Form):
+    """Which instrument to send."""
+
+    instrument = forms.ChoiceField(label=_("Questionnaire"))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["instrument"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [
+            (each, instruments.load(each).title["en"]) for each in instruments.available()
+        ]

@@ -1,0 +1,117 @@
+"""The course page: is it helping, what comes next, is a booster due?"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from clinic.audit import actions as audit
+from clinic.course import actions as course_actions
+from clinic.course import queries as course_queries
+from clinic.course.models import Course
+from clinic.database import now
+from clinic.outcomes import actions, queries
+from clinic.outcomes.forms import PlanForm, SendForm
+from clinic.outcomes.models import Response
+from clinic.outcomes.pictures import arc
+from clinic.people.access import ClinicRequest
+from kap import instrument as instruments
+
+
+def _course(course_id: UUID) -> Course:
+    return get_object_or_404(
+        Course.objects.select_related("patient", "site", "protocol"), pk=course_id
+    )
+
+
+def course(request: ClinicRequest, course_id: UUID) -> HttpResponse:
+    """Return the course page."""
+    row = _course(course_id)
+    audit.record(by=request.by, action="course.view", about=row)
+    return render(request, "outcomes/course.html", _page(request, row))
+
+
+def _page(request: ClinicRequest, row: Course, **more: Any) -> dict[str, Any]:
+    at = now()
+    seen = queries.progress(row, at)
+    booster, _chart = course_queries.verdict(row, "booster", at)
+    sessions = list(course_queries.sessions_of(row))
+    return {
+        "course": row,
+        "patient": row.patient,
+        "site": row.site,
+        "now": at,
+        "progress": seen,
+        "arc": arc(seen, sessions, get_language() or "en"),
+        "sessions": sessions,
+        "next_session": queries.next_session(row, at),
+        "booster": booster.seen_by(request.by.role),
+        "signed": course_queries.is_signed(row),
+        "tasks": course_queries.open_tasks(course=row),
+        "consent": course_queries.active_consent(row, "treatment"),
+        "decisions": row.decisions.order_by("-decided_at")[:10],
+        "plan_form": PlanForm(zone=row.site.tz),
+        "send_form": SendForm(),
+        **more,
+    }
+
+
+def plan(request: ClinicRequest, course_id: UUID) -> HttpResponse:
+    """Plan the next session and go back to the course."""
+    row = _course(course_id)
+    form = PlanForm(request.POST, zone=row.site.tz)
+    if form.is_valid():
+        data = form.cleaned_data
+        number = course_queries.sessions_of(row).filter(kind=data["kind"]).count() + 1
+        course_actions.plan_session(
+            course=row, kind=data["kind"], planned_start=data["start"],
+            planned_minutes=data["minutes"], number=number, room=data["room"], by=request.by,
+        )
+        messages.success(request, _("Session planned."))
+        return redirect("outcomes:course", course_id=row.pk)
+    audit.record(by=request.by, action="course.view", about=row)
+    return render(request, "outcomes/course.html", _page(request, row, plan_form=form), status=400)
+
+
+def send(request: ClinicRequest, course_id: UUID) -> HttpResponse:
+    """Make a link for the patient and show it once."""
+    row = _course(course_id)
+    form = SendForm(request.POST)
+    if not form.is_valid():
+        audit.record(by=request.by, action="course.view", about=row)
+        page = _page(request, row, send_form=form)
+        return render(request, "outcomes/course.html", page, status=400)
+    sent = actions.send_questionnaire(
+        course=row, instrument_id=form.cleaned_data["instrument"], by=request.by
+    )
+    page = {"course": row, "patient": row.patient, "site": row.site, "link": sent.link,
+            "address": actions.address(sent.token)}
+    return render(request, "outcomes/sent.html", page)
+
+
+def response(request: ClinicRequest, response_id: UUID) -> HttpResponse:
+    """Return one response as it was answered, item by item."""
+    row = get_object_or_404(Response.objects.select_related("course", "patient", "site"), pk=response_id)
+    audit.record(by=request.by, action="response.view", about=row)
+    instrument, lang = instruments.load(row.instrument), get_language() or "en"
+    rows = [
+        {"item": item, "text": item.text[lang], "answer": _words(item, row, lang)}
+        for item in instrument.items
+    ]
+    page = {"response": row, "course": row.course, "patient": row.patient, "site": row.site,
+            "instrument": instrument, "rows": rows}
+    return render(request, "outcomes/response.html", page)
+
+
+def _words(item: instruments.Item, row: Response, lang: str) -> str:
+    value = row.answers.get(str(item.number))
+    found = [choice.text[lang] for choice in item.choices if choice.value == value]
+    return f"{found[0]} ({value})" if found else ""
+
+
