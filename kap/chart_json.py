@@ -29,7 +29,7 @@ KINDS = ("allergy", "intolerance")
 
 
 def read_chart(data: Mapping[str, Any], facts: Mapping[str, FactType]) -> dict[str, Any]:
-    """Return the fields of the chart that `data` writes; ChartError names the key, the value and the way out."""
+    """Return the fields of a chart; ChartError names the key, the value and the way out."""
     _only(data, ("facts", *LISTS), "chart")
     told = {
         name: _readings(name, rows, facts)
@@ -191,9 +191,8 @@ def _reviewed(
     items = found.get("items", [])
     if not isinstance(items, list):
         raise ChartError(f"{name}.items: {items!r}; write a list")
-    rows = [
-        _Row(f"{name}.items[{i}]", _table(item, f"{name}.items[{i}]")) for i, item in _each(items)
-    ]
+    keys = [f"{name}.items[{place}]" for place in range(len(items))]
+    rows = [_Row(key, _table(item, key)) for key, item in zip(keys, items, strict=True)]
     complete = _bool(f"{name}.complete", found.get("complete"))
     if complete and reviewed is None:
         raise ChartError(f"{name}.reviewed_at: missing; a complete list says when it was reviewed")

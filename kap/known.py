@@ -1,4 +1,4 @@
-"""What a chart holds: readings of facts, and reviewed lists of diagnoses, medicines and allergies."""
+"""What a chart holds: readings of facts, and reviewed lists of what was diagnosed and taken."""
 
 from __future__ import annotations
 

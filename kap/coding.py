@@ -1,0 +1,86 @@
+"""Codes: what a diagnosis, a medicine or an allergy on a list says about a fact.
+
+A prefix asserts its fact, or asks it (unknown until answered); the longest prefix wins. What cannot
+be coded touches every fact that its list may speak about. Source: clinical reference, section 0.14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+Prefixes = Mapping[str, str]  # prefix -> "assert" | "ask" | "except"
+
+
+def plain_code(code: str) -> str:
+    """Return a code without points and spaces, in capitals, as prefixes are compared."""
+    return code.replace(".", "").replace(" ", "").upper()
+
+
+def resolve(prefixes: Prefixes, code: str) -> str:
+    """Return what the longest prefix of `code` says ("" for nothing); "ask" when `code` is too
+    short to tell, because a longer prefix would say otherwise. An empty code always asks."""
+    if not code:
+        return "ask"
+    found, longer = "", set()
+    for prefix in sorted(prefixes, key=len):
+        if code.startswith(prefix):
+            found = prefixes[prefix]
+        elif prefix.startswith(code):
+            longer.add(prefixes[prefix])
+    return "ask" if longer - {found or "except"} else found
+
+
+@dataclass(frozen=True, slots=True)
+class FactCodes:
+    """The prefixes of one list that speak about one fact."""
+
+    fact: str
+    list: str
+    prefixes: Prefixes
+    counts: str = "ever"
+    onset: str = ""
+
+
+_COUNTED = {"active": ("ever", "now"), "past": ("ever",), "family": ("family",), "refuted": ()}
+
+
+class Coding:
+    """All `[codes]` of a protocol: which facts an item touches. Remembers each code it has seen."""
+
+    def __init__(self, entries: Iterable[FactCodes]) -> None:
+        self.by_list: dict[str, list[FactCodes]] = {}
+        for entry in entries:
+            self.by_list.setdefault(entry.list, []).append(entry)
+        self._touch = lru_cache(maxsize=4096)(self._touched)
+
+    def _touched(self, name: str, code: str, status: str) -> tuple[tuple[str, str], ...]:
+        counted = _COUNTED[status]
+        said = (
+            (entry.fact, resolve(entry.prefixes, code))
+            for entry in self.by_list.get(name, ())
+            if entry.counts in counted
+        )
+        return tuple((fact, kind) for fact, kind in said if kind in ("assert", "ask"))
+
+    def matches(self, name: str, items: Iterable[Any]) -> dict[str, tuple[str, tuple[Any, ...]]]:
+        """Return for each touched fact the stronger of "assert" and "ask", with the items."""
+        found: dict[str, tuple[str, tuple[Any, ...]]] = {}
+        for item in items:
+            for fact, kind in self._touch(name, *item_code(name, item)):
+                before_kind, evidence = found.get(fact, (kind, ()))
+                stronger = "assert" if "assert" in (kind, before_kind) else "ask"
+                found[fact] = (stronger, (*evidence, item))
+        return found
+
+
+def item_code(name: str, item: Any) -> tuple[str, str]:
+    """Return (code, status) of a list item; "" is one that cannot be coded."""
+    if name == "conditions":
+        known = item.system.upper().startswith("ICD-10")
+        return (plain_code(item.code) if known else ""), item.status
+    if name == "allergies":
+        return plain_code(item.code), "active" if item.kind == "allergy" else "refuted"
+    return plain_code(item.atc), "active"

@@ -1,0 +1,508 @@
+"""The closed set of operators that turn readings, lists and times into facts.
+
+Each builder takes the row of `[derived]` and a workshop (what the protocol knows) and returns a
+`Derived`: the kind, unit and step of the fact, the raw facts it reads, and how it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from typing import Protocol as Shape
+
+from kap.coding import resolve
+from kap.evidence import (
+    FALSE,
+    TRUE,
+    UNKNOWN,
+    DateRead,
+    Deriver,
+    Look,
+    Value,
+    number,
+    steps_of,
+    unknown,
+)
+from kap.facts import FactType, steps_up
+from kap.known import Fact, Reason
+from kap.logic import Truth, at_least
+from kap.moment import before, with_offset, years_between
+from kap.rule import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """One derived fact: kind ("bool", "number"), unit, step, what it reads, its guard."""
+
+    kind: str
+    read: Deriver
+    reads: tuple[str, ...]
+    unit: str = ""
+    step: Fraction = Fraction(1)
+    guard: str = ""
+    is_since: bool = False
+
+
+class Workshop(Shape):
+    """What a builder may ask about the protocol and the vocabulary."""
+
+    def fact(self, name: str, *types: str) -> FactType: ...
+    def amount(self, param: str, *units: str) -> tuple[Decimal, str]: ...
+    def slot(self, name: str, kind: str) -> int: ...
+    def shape(self, name: str) -> tuple[str, Fraction]: ...
+    def date(self, name: str) -> Callable[[Look], DateRead]: ...
+    def medicines(self, name: str) -> Mapping[str, str]: ...
+    def table(self, name: str) -> Mapping[str, Decimal]: ...
+    def own_step(self, name: str, unit: str) -> Fraction: ...
+    def coded(self, name: str, row: Mapping[str, Any]) -> Deriver: ...
+
+
+Row = Mapping[str, Any]
+Builder = Callable[[str, Row, Workshop], Derived]
+
+
+# --- readings in time ---------------------------------------------------------------------------
+
+
+def _sources(row: Row, key: str, shop: Workshop) -> tuple[FactType, ...]:
+    names = [row[key]] if isinstance(row[key], str) else row[key]
+    kinds = tuple(shop.fact(name, "number") for name in names)
+    if len({(kind.unit, kind.step) for kind in kinds}) != 1:
+        raise ProtocolError(f"{key} = {names}: different units or steps do not mix")
+    return kinds
+
+
+def _newest(kinds: tuple[FactType, ...], look: Look) -> tuple[tuple[FactType, Fact], ...]:
+    """Return the readings of `kinds` that are told, oldest first."""
+    told = [(kind, fact) for kind in kinds for fact in look.readings(kind.name)]
+    return tuple(sorted(told, key=lambda pair: pair[1].observed_at) if len(kinds) > 1 else told)
+
+
+def _nth_last(place: int) -> Callable[[str, Row, Workshop], Derived]:
+    def build(key: str, row: Row, shop: Workshop) -> Derived:
+        kinds = _sources(row, key, shop)
+        names = tuple(kind.name for kind in kinds)
+
+        def read(look: Look) -> Value:
+            told = _newest(kinds, look)
+            if len(told) < place:
+                return unknown(Reason.ONE_READING if told else Reason.NEVER_ASKED, names[:1])
+            kind, fact = told[-place]
+            if not look.is_fresh(kind.name, fact.observed_at):
+                return unknown(Reason.TOO_OLD, names[:1], (fact,))
+            if fact.value is None:
+                return unknown(fact.reason or Reason.NOT_KNOWN, names[:1], (fact,))
+            steps = steps_of(kind, fact)
+            return number(steps, steps, (fact,))
+
+        return Derived("number", read, names, *_shape_of(kinds[0]))
+
+    return build
+
+
+def _shape_of(kind: FactType) -> tuple[str, Fraction]:
+    assert kind.step is not None
+    return kind.unit, Fraction(kind.step)
+
+
+def _gap(row: Row, shop: Workshop) -> Callable[[Fact, Fact], bool]:
+    """Return whether two readings lie as far apart as `gap` demands, both ends included."""
+    (least, unit), (most, other) = (
+        shop.amount(param, "s", "min", "h", "d", "wk") for param in row["gap"]
+    )
+    if unit != other:
+        raise ProtocolError(f"gap: {unit!r} and {other!r} do not mix")
+
+    def days(first: Fact, second: Fact) -> bool:
+        apart = (second.observed_at.date() - first.observed_at.date()).days
+        return least * _DAYS[unit] <= apart <= most * _DAYS[unit]
+
+    def clock(first: Fact, second: Fact) -> bool:
+        apart = second.observed_at - first.observed_at
+        return _duration(least, unit) <= apart <= _duration(most, unit)
+
+    return days if unit in _DAYS else clock
+
+
+_DAYS = {"d": 1, "wk": 7}
+_SECONDS = {"s": 1, "min": 60, "h": 3600}
+
+
+def _duration(amount: Decimal, unit: str) -> timedelta:
+    return timedelta(microseconds=int(amount * _SECONDS[unit] * 1_000_000))
+
+
+def _mean_of_last(key: str, row: Row, shop: Workshop) -> Derived:
+    kind = shop.fact(row[key], "number")
+    count = int(shop.amount(row["n"], "1")[0])
+    near = _gap(row, shop)
+    unit, step = _shape_of(kind)
+
+    def read(look: Look) -> Value:
+        told = look.readings(kind.name)
+        fresh = look.fresh(kind.name)
+        if not fresh:
+            return unknown(_why_none(told), (kind.name,), told[-1:])
+        last = fresh[-count:]
+        if told[-1].value is None:
+            return unknown(told[-1].reason or Reason.NOT_KNOWN, (kind.name,), told[-1:])
+        if len(last) < count or not all(map(near, last, last[1:])):
+            return unknown(Reason.ONE_READING, (kind.name,), last)
+        total = sum(steps_of(kind, fact) for fact in last)
+        return number(total, total, last)  # whole steps of step / n
+
+    return Derived("number", read, (kind.name,), unit, step / count)
+
+
+def _why_none(told: tuple[Fact, ...]) -> Reason:
+    if not told:
+        return Reason.NEVER_ASKED
+    return told[-1].reason or Reason.TOO_OLD
+
+
+def _lesser_of_pair(key: str, row: Row, shop: Workshop) -> Derived:
+    kind = shop.fact(row[key], "number")
+    near = _gap(row, shop)
+
+    def read(look: Look) -> Value:
+        told = look.readings(kind.name)
+        if not told:
+            return unknown(Reason.NEVER_ASKED, (kind.name,))
+        if told[-1].value is None or not look.is_fresh(kind.name, told[-1].observed_at):
+            return unknown(_why_none(told), (kind.name,), told[-1:])
+        pair = told[-2:]
+        if len(pair) < 2 or pair[0].value is None or not near(*pair):
+            return unknown(Reason.ONE_READING, (kind.name,), pair)
+        lesser = min(steps_of(kind, fact) for fact in pair)
+        return number(lesser, lesser, pair)
+
+    return Derived("number", read, (kind.name,), *_shape_of(kind))
+
+
+def _lowest_since(key: str, row: Row, shop: Workshop) -> Derived:
+    kind = shop.fact(row[key], "number")
+    since, since_name = shop.date(row["since"]), row["since"]
+
+    def read(look: Look) -> Value:
+        _, last, evidence, reason = since(look)
+        if last is None:
+            return unknown(reason or Reason.NOT_KNOWN, (since_name,), evidence)
+        told = [f for f in look.readings(kind.name) if f.observed_at.date() >= last]
+        known = [fact for fact in told if fact.value is not None]
+        if not known:
+            return unknown(_why_none(tuple(told)), (kind.name,))
+        lowest = min(known, key=lambda fact: steps_of(kind, fact))
+        steps = steps_of(kind, lowest)
+        return number(steps, steps, (lowest,))
+
+    return Derived("number", read, (kind.name, since_name), *_shape_of(kind))
+
+
+def _count_in(key: str, row: Row, shop: Workshop) -> Derived:
+    name = shop.fact(row[key], "bool", "number", "date", "instant", "code").name
+    window = _window(row, shop)
+    guard = _guard(row, shop)
+
+    def read(look: Look) -> Value:
+        truth = guard(look) if guard else UNKNOWN
+        told = look.readings(name)
+        if truth == FALSE and not told:
+            return number(0, 0)
+        if not told:
+            return unknown(Reason.NEVER_ASKED, (name,))
+        start = None if window is None else before(look.at.local_date, *window)
+        counted = tuple(
+            fact
+            for fact in told
+            if fact.value is not False and (start is None or fact.observed_at.date() > start)
+        )
+        return number(len(counted), len(counted), counted)
+
+    reads = (name, row["guard"]) if "guard" in row else (name,)
+    return Derived("number", read, reads, "1")
+
+
+def _window(row: Row, shop: Workshop) -> tuple[int, str] | None:
+    if "window" not in row:
+        return None
+    amount, unit = shop.amount(row["window"], "d", "wk", "mo", "a")
+    return int(amount), unit
+
+
+def _guard(row: Row, shop: Workshop) -> Callable[[Look], int] | None:
+    if "guard" not in row:
+        return None
+    slot = shop.slot(row["guard"], "bool")
+    return lambda look: look.value(slot).truth
+
+
+# --- times --------------------------------------------------------------------------------------
+
+
+def _not_asked(guard: Callable[[Look], int] | None, look: Look) -> bool:
+    return guard is not None and guard(look) == FALSE
+
+
+NOT_APPLICABLE = unknown(Reason.NEVER_ASKED, ())  # behind a false guard: nobody needs to be asked
+
+
+def _days_since(key: str, row: Row, shop: Workshop) -> Derived:
+    name = row[key]
+    since, guard = shop.date(name), _guard(row, shop)
+
+    def read(look: Look) -> Value:
+        if _not_asked(guard, look):
+            return NOT_APPLICABLE
+        first, last, evidence, reason = since(look)
+        if first is None or last is None:
+            return unknown(reason or Reason.NOT_KNOWN, (name,), evidence)
+        today = look.at.local_date
+        return number((today - last).days, (today - first).days, evidence)
+
+    reads = (name, row["guard"]) if guard else (name,)
+    return Derived("number", read, reads, "d", guard=row.get("guard", ""), is_since=True)
+
+
+def _age(key: str, row: Row, shop: Workshop) -> Derived:
+    name = row[key]
+    born = shop.date(name)
+
+    def read(look: Look) -> Value:
+        first, last, evidence, reason = born(look)
+        if first is None or last is None:
+            return unknown(reason or Reason.NOT_KNOWN, (name,), evidence)
+        today = look.at.local_date
+        return number(years_between(last, today), years_between(first, today), evidence)
+
+    return Derived("number", read, (name,), "a")
+
+
+def _hours_since(key: str, row: Row, shop: Workshop) -> Derived:
+    since, guard = shop.fact(row[key], "instant").name, _guard(row, shop)
+    to = shop.fact(row["to"], "instant").name if "to" in row else ""
+    unit = row.get("unit", "h")
+    if unit not in ("h", "min"):
+        raise ProtocolError(f"unit {unit!r}: hours_since counts in h or min")
+
+    def read(look: Look) -> Value:
+        if _not_asked(guard, look):
+            return NOT_APPLICABLE
+        start = _instant_of(since, look)
+        if isinstance(start, Value):
+            return start
+        end = _instant_of(to, look) if to else (look.at.utc, ())
+        if isinstance(end, Value):
+            return end
+        seconds = (end[0] - start[0]) // timedelta(seconds=1)
+        return number(seconds, seconds, (*start[1], *end[1]))
+
+    reads = tuple(name for name in (since, to, row.get("guard", "")) if name)
+    step = Fraction(1, _SECONDS[unit])
+    return Derived("number", read, reads, unit, step, row.get("guard", ""), is_since=True)
+
+
+def _instant_of(name: str, look: Look) -> tuple[datetime, tuple[Any, ...]] | Value:
+    if name in look.now:
+        return look.at.utc, ()
+    told = look.readings(name)
+    if not told:
+        return unknown(Reason.NEVER_ASKED, (name,))
+    latest = told[-1]
+    if not isinstance(latest.value, datetime) or not look.is_fresh(name, latest.observed_at):
+        return unknown(latest.reason or Reason.TOO_OLD, (name,), (latest,))
+    return with_offset(latest.value), (latest,)
+
+
+# --- counting and comparing facts ---------------------------------------------------------------
+
+
+def _at_least(key: str, row: Row, shop: Workshop) -> Derived:
+    count = row[key] if isinstance(row[key], int) else int(shop.amount(row[key], "1")[0])
+    names = tuple(row["of"])
+    slots = tuple(shop.slot(name, "bool") for name in names)
+
+    def read(look: Look) -> Value:
+        values = [look.value(slot) for slot in slots]
+        truth = at_least(count, (Truth(value.truth) for value in values)).value
+        if truth == UNKNOWN:
+            open_values = [value for value in values if value.truth == UNKNOWN]
+            asks = tuple(dict.fromkeys(name for value in open_values for name in value.asks))
+            return unknown(open_values[0].reason or Reason.NOT_KNOWN, asks)
+        turned = [value for value in values if value.truth == truth]
+        return Value(truth=truth, evidence=tuple(e for value in turned for e in value.evidence))
+
+    return Derived("bool", read, names)
+
+
+def _change_from(key: str, row: Row, shop: Workshop) -> Derived:
+    base, other = row[key], row["of"]
+    slots = shop.slot(base, "number"), shop.slot(other, "number")
+    shapes = shop.shape(base), shop.shape(other)
+    if shapes[0] != shapes[1]:
+        raise ProtocolError(f"change_from {base} of {other}: units or steps differ")
+    unit, step = shapes[0]
+    percent = bool(row.get("percent", False))
+    own_step = shop.own_step(row["name"], "%") if percent else step
+
+    def read(look: Look) -> Value:
+        first, second = (look.value(slot) for slot in slots)
+        for value in (first, second):
+            if value.low is None or value.low != value.high:
+                return unknown(value.reason or Reason.NOT_KNOWN, value.asks, value.evidence)
+        assert first.low is not None and second.low is not None
+        evidence = (*first.evidence, *second.evidence)
+        if percent and first.low == 0:
+            return unknown(Reason.NOT_KNOWN, first.asks, evidence)
+        change = second.low - first.low
+        if percent:
+            change = steps_up(Fraction(100 * change, first.low), own_step)
+        return number(change, change, evidence)
+
+    return Derived("number", read, (base, other), "%" if percent else unit, own_step)
+
+
+# --- lists --------------------------------------------------------------------------------------
+
+
+def _any_code(key: str, row: Row, shop: Workshop) -> Derived:
+    return Derived("bool", shop.coded(row["name"], row), (row[key],))
+
+
+MEDICATIONS = "medications"
+
+
+def _class_of(key: str, row: Row, shop: Workshop) -> Derived:
+    prefixes, daily = shop.medicines(row["class"]), bool(row.get("daily", False))
+
+    def taken(item: Any) -> Truth:
+        kind = resolve(prefixes, item.atc.upper())
+        belongs = {"assert": Truth.TRUE, "ask": Truth.UNKNOWN}.get(kind, Truth.FALSE)
+        return belongs & ~Truth.of(item.prn) if daily else belongs
+
+    def read(look: Look) -> Value:
+        listed = look.chart.medications
+        truths = [] if listed is None else [(taken(item), item) for item in listed.items]
+        reason = look.list_reason(MEDICATIONS, MEDICATIONS)
+        sure = tuple(item for truth, item in truths if truth is Truth.TRUE)
+        if sure and reason is not Reason.TOO_OLD:
+            return Value(truth=TRUE, evidence=sure)
+        open_items = tuple(item for truth, item in truths if truth is Truth.UNKNOWN)
+        if reason is not None or open_items:
+            return unknown(reason or Reason.UNCODED, (MEDICATIONS,), open_items)
+        return Value(truth=FALSE, evidence=(listed,))
+
+    return Derived("bool", read, (row[key],))
+
+
+def _sum_equivalent(key: str, row: Row, shop: Workshop) -> Derived:
+    table, prefixes = shop.table(row["table"]), shop.medicines(row["class"])
+    step = shop.own_step(row["name"], "mg/d")
+
+    def share(item: Any) -> Fraction | None:
+        """Return the item's part in mg/d of the reference drug; None when it cannot be said."""
+        equals = table.get(item.atc.upper())
+        if equals is None:
+            return None if resolve(prefixes, item.atc.upper()) in ("assert", "ask") else Fraction(0)
+        if item.mg_per_day is None:
+            return None
+        return Fraction(item.mg_per_day) * Fraction(table["reference"]) / Fraction(equals)
+
+    def read(look: Look) -> Value:
+        reason = look.list_reason(MEDICATIONS, MEDICATIONS)
+        if reason is not None:
+            return unknown(reason, (MEDICATIONS,))
+        shares = [(share(item), item) for item in look.chart.medications.items]
+        lost = tuple(item for part, item in shares if part is None)
+        if lost:
+            return unknown(Reason.UNCODED, (MEDICATIONS,), lost)
+        total = steps_up(sum((part or Fraction(0) for part, _ in shares), Fraction(0)), step)
+        return number(total, total, tuple(item for part, item in shares if part))
+
+    return Derived("number", read, (row[key],), "mg/d", step)
+
+
+def _trials_adequate(key: str, row: Row, shop: Workshop) -> Derived:
+    count = int(shop.amount(row["n"], "1")[0])
+    weeks = shop.amount(row["weeks"], "wk")[0]
+    table, prefixes = shop.table("minimum_dose"), shop.medicines(row["class"])
+
+    def adequate(item: Any) -> Truth:
+        if item.current_episode is False or item.stopped_for_intolerance is True:
+            return Truth.FALSE
+        if item.judged is not None:
+            return Truth.of(item.judged) & Truth.of(item.current_episode)
+        kind = resolve(prefixes, item.atc.upper())
+        known = {"assert": Truth.TRUE, "ask": Truth.UNKNOWN}.get(kind, Truth.FALSE)
+        return (
+            known
+            & _reached(item.mg_per_day, table.get(item.atc.upper()))
+            & _reached(item.weeks, weeks)
+            & Truth.of(item.adherent)
+            & Truth.of(item.current_episode)
+            & ~Truth.of(item.stopped_for_intolerance)
+        )
+
+    def read(look: Look) -> Value:
+        listed = look.chart.antidepressant_trials
+        judged = [] if listed is None else [(adequate(item), item) for item in listed.items]
+        reason = look.list_reason(row[key], row[key])
+        sure = {item.atc for truth, item in judged if truth is Truth.TRUE}
+        if len(sure) >= count and reason is not Reason.TOO_OLD:
+            return Value(truth=TRUE, evidence=tuple(i for t, i in judged if t is Truth.TRUE))
+        doubtful = tuple(item for truth, item in judged if truth is Truth.UNKNOWN)
+        could_be = len(sure) + len({i.atc or id(i) for i in doubtful if i.atc not in sure})
+        if reason is not None or could_be >= count:
+            return unknown(reason or Reason.NOT_KNOWN, (row[key],), doubtful)
+        return Value(truth=FALSE, evidence=(listed,))
+
+    return Derived("bool", read, (row[key],))
+
+
+def _reached(amount: Decimal | None, least: Decimal | None) -> Truth:
+    return Truth.UNKNOWN if amount is None or least is None else Truth.of(amount >= least)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One operator: its builder, the further keys it needs, and those it may have."""
+
+    build: Builder
+    needs: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+
+
+OPERATORS: Mapping[str, Operator] = {
+    "latest": Operator(_nth_last(1)),
+    "previous": Operator(_nth_last(2)),
+    "mean_of_last": Operator(_mean_of_last, ("n", "gap")),
+    "lesser_of_pair": Operator(_lesser_of_pair, ("gap",)),
+    "days_since": Operator(_days_since, may=("guard",)),
+    "hours_since": Operator(_hours_since, may=("to", "unit", "guard")),
+    "age": Operator(_age),
+    "count_in": Operator(_count_in, may=("window", "guard")),
+    "at_least": Operator(_at_least, ("of",)),
+    "any_code": Operator(_any_code, may=("assert", "ask", "counts")),
+    "change_from": Operator(_change_from, ("of",), ("percent",)),
+    "class_of": Operator(_class_of, ("class",), ("daily",)),
+    "trials_adequate": Operator(_trials_adequate, ("n", "weeks", "class")),
+    "sum_equivalent": Operator(_sum_equivalent, ("table", "class")),
+    "lowest_since": Operator(_lowest_since, ("since",)),
+}
+
+
+def operator_of(name: str, row: Row) -> str:
+    """Return the operator of a `[derived]` row; ProtocolError when it is none, or has odd keys."""
+    found = [key for key in row if key in OPERATORS]
+    if len(found) != 1:
+        raise ProtocolError(f"derived.{name}: needs exactly one of {', '.join(OPERATORS)}")
+    operator = OPERATORS[found[0]]
+    missing = [key for key in operator.needs if key not in row]
+    odd = [key for key in row if key not in (*found, *operator.needs, *operator.may)]
+    if missing or odd:
+        wrong = f"lacks {missing[0]}" if missing else f"unknown key {odd[0]}"
+        raise ProtocolError(f"derived.{name}: {found[0]} {wrong}")
+    return found[0]

@@ -1,0 +1,351 @@
+"""From a chart to values: the latest reading in date, and what reviewed lists say about a fact.
+
+A `Look` is one reading of one chart at one moment and stage. Each fact is read at most once in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from kap.coding import Coding
+from kap.facts import FactType
+from kap.known import ChartError, Fact, Reason
+from kap.moment import Moment, before, span
+
+UNKNOWN, FALSE, TRUE = 1, 0, 2
+
+
+class Value:
+    """What is known of one fact: a truth (0 false, 1 unknown, 2 true), both ends of a number in
+    steps, or a code; else the reason, what to ask, and what it was read from."""
+
+    __slots__ = ("asks", "code", "conflict", "evidence", "high", "low", "reason", "truth")
+
+    def __init__(
+        self,
+        truth: int = UNKNOWN,
+        low: int | None = None,
+        high: int | None = None,
+        code: str | None = None,
+        reason: Reason | None = None,
+        asks: tuple[str, ...] = (),
+        evidence: tuple[Any, ...] = (),
+        conflict: str = "",
+    ) -> None:
+        self.truth = truth
+        self.low = low
+        self.high = high
+        self.code = code
+        self.reason = reason
+        self.asks = asks
+        self.evidence = evidence
+        self.conflict = conflict
+
+
+def unknown(reason: Reason, asks: tuple[str, ...], evidence: tuple[Any, ...] = ()) -> Value:
+    """Return the value of something that is not known."""
+    return Value(reason=reason, asks=asks, evidence=evidence)
+
+
+def number(low: int, high: int, evidence: tuple[Any, ...] = ()) -> Value:
+    """Return a number in steps; `low` < `high` when only its ends are known."""
+    return Value(low=low, high=high, evidence=evidence)
+
+
+Deriver = Callable[["Look"], Value]
+Limit = tuple[int, str] | str  # (amount, UCUM unit), "always" or "same-day"
+
+
+class Look:
+    """One chart, one moment, one stage: the values of the protocol's slots, each read once."""
+
+    __slots__ = (
+        "_cutoffs",
+        "_matched",
+        "_states",
+        "at",
+        "chart",
+        "derivers",
+        "limits",
+        "now",
+        "values",
+    )
+
+    def __init__(
+        self,
+        chart: Any,
+        at: Moment,
+        derivers: list[Deriver],
+        limits: Mapping[str, Limit],
+        now: frozenset[str],
+    ) -> None:
+        self.chart = chart
+        self.at = at
+        self.derivers = derivers
+        self.limits = limits
+        self.now = now
+        self.values: list[Value | None] = [None] * len(derivers)
+        self._cutoffs: dict[Limit, date] = {}
+        self._states: dict[tuple[str, str], Reason | None] = {}
+        self._matched: dict[str, dict[str, tuple[str, tuple[Any, ...]]]] = {}
+
+    def value(self, slot: int) -> Value:
+        """Return the value of `slot`."""
+        found = self.values[slot]
+        if found is None:
+            found = self.values[slot] = self.derivers[slot](self)
+        return found
+
+    def readings(self, name: str) -> tuple[Fact, ...]:
+        """Return what was told of `name` up to this moment, oldest first."""
+        told: tuple[Fact, ...] = self.chart.facts.get(name, ())
+        if told and told[-1].observed_at > self.at.utc:
+            return tuple(fact for fact in told if fact.observed_at <= self.at.utc)
+        return told
+
+    def is_fresh(self, name: str, observed_at: datetime) -> bool:
+        """Return whether what was observed then is still valid for `name` at this stage."""
+        limit = self.limits[name]
+        if limit == "always":
+            return True
+        if limit == "same-day":
+            return observed_at.date() == self.at.local_date
+        cutoff = self._cutoffs.get(limit)
+        if cutoff is None:
+            cutoff = self._cutoffs[limit] = _cutoff(self.at, limit)
+        if isinstance(cutoff, datetime):
+            return observed_at >= cutoff
+        return observed_at.date() >= cutoff
+
+    def fresh(self, name: str) -> tuple[Fact, ...]:
+        """Return the readings of `name` that are known and in date, oldest first."""
+        return tuple(
+            fact
+            for fact in self.readings(name)
+            if fact.value is not None and self.is_fresh(name, fact.observed_at)
+        )
+
+    def list_reason(self, name: str, fact: str) -> Reason | None:
+        """Return None when list `name` is complete and in date, also for `fact`; else why not."""
+        key = (name, fact if fact in self.limits else name)
+        if key not in self._states:
+            self._states[key] = self._list_reason(*key)
+        return self._states[key]
+
+    def _list_reason(self, name: str, fact: str) -> Reason | None:
+        listed = getattr(self.chart, name)
+        if listed is None:
+            return Reason.NEVER_ASKED
+        if not listed.complete or listed.reviewed_at > self.at.utc:
+            return Reason.NOT_REVIEWED
+        fresh = self.is_fresh(name, listed.reviewed_at) and self.is_fresh(fact, listed.reviewed_at)
+        return None if fresh else Reason.TOO_OLD
+
+    def matches(self, name: str, coding: Coding) -> dict[str, tuple[str, tuple[Any, ...]]]:
+        """Return for each fact that items of list `name` touch: assert or ask, and the items."""
+        found = self._matched.get(name)
+        if found is None:
+            listed = getattr(self.chart, name)
+            items = () if listed is None else listed.items
+            found = self._matched[name] = coding.matches(name, items)
+        return found
+
+
+_CLOCK = {"h": 3600, "min": 60, "s": 1}
+
+
+def _cutoff(at: Moment, limit: Limit) -> date:
+    assert isinstance(limit, tuple)
+    amount, unit = limit
+    if unit in _CLOCK:
+        return at.utc - timedelta(seconds=amount * _CLOCK[unit])
+    return before(at.local_date, amount, unit)
+
+
+# --- readings -----------------------------------------------------------------------------------
+
+
+def told(kind: FactType, jump: tuple[int, int] | None) -> Deriver:
+    """Return how a raw fact is read: its latest reading, if in date.
+
+    `jump` = (n, d): a number that differs from the one before by more than n/d is unconfirmed.
+    """
+    name, asks = kind.name, (kind.name,)
+    never = unknown(Reason.NEVER_ASKED, asks)
+
+    def read(look: Look) -> Value:
+        readings = look.readings(name)
+        if not readings:
+            return never
+        latest = readings[-1]
+        if not look.is_fresh(name, latest.observed_at):
+            return unknown(Reason.TOO_OLD, asks, (latest,))
+        if latest.value is None:
+            return unknown(latest.reason or Reason.NOT_KNOWN, asks, (latest,))
+        if jump and _jumps(readings, jump):
+            return unknown(Reason.UNCONFIRMED, asks, (latest,))
+        return value_of(kind, latest)
+
+    return read
+
+
+def _jumps(readings: tuple[Fact, ...], jump: tuple[int, int]) -> bool:
+    known = [fact.value for fact in readings if isinstance(fact.value, Decimal)]
+    if len(known) < 2:
+        return False
+    return abs(known[-1] - known[-2]) * jump[1] > abs(known[-2]) * jump[0]
+
+
+def value_of(kind: FactType, fact: Fact) -> Value:
+    """Return the value of one known reading; ChartError when its type or unit is another."""
+    value = fact.value
+    if kind.type == "bool" and isinstance(value, bool):
+        return Value(truth=TRUE if value else FALSE, evidence=(fact,))
+    if kind.type == "number" and isinstance(value, Decimal):
+        steps = steps_of(kind, fact)
+        return number(steps, steps, (fact,))
+    if kind.type == "code" and isinstance(value, str):
+        return Value(code=value, evidence=(fact,))
+    if kind.type in ("date", "instant") and isinstance(value, date | str):
+        return Value(code=str(value), evidence=(fact,))
+    raise ChartError(f"{kind.name}: {value!r} is no {kind.type}")
+
+
+def steps_of(kind: FactType, fact: Fact) -> int:
+    """Return a reading in whole steps; ChartError when it is in another unit."""
+    if fact.unit != kind.unit or not isinstance(fact.value, Decimal):
+        raise ChartError(f"{kind.name}: {fact.value} {fact.unit!r}; it is kept in {kind.unit!r}")
+    return kind.steps(fact.value)
+
+
+# --- lists --------------------------------------------------------------------------------------
+
+
+def listed(fact: str, lists: tuple[str, ...], coding: Coding, retains: bool) -> Deriver:
+    """Return what reviewed lists say of a bool fact.
+
+    `retains`: a match on a list that is out of date still holds (true is the risk).
+    """
+
+    def read(look: Look) -> Value:
+        open_reason: Reason | None = None
+        evidence: tuple[Any, ...] = ()
+        for name in lists:
+            kind, items = look.matches(name, coding).get(fact, ("", ()))
+            reason = look.list_reason(name, fact)
+            evidence += items
+            if kind == "assert" and (retains or reason is not Reason.TOO_OLD):
+                return Value(truth=TRUE, evidence=items)
+            if kind == "ask":
+                reason = Reason.UNCODED
+            open_reason = open_reason or reason
+        if open_reason is None:
+            return Value(truth=FALSE, evidence=tuple(getattr(look.chart, name) for name in lists))
+        return unknown(open_reason, (fact,), evidence)
+
+    return read
+
+
+def settle(name: str, direction: str, first: Deriver, second: Deriver) -> Deriver:
+    """Return how a told fact and what lists (or a derivation) say are joined: the risk wins."""
+    risk = {"up": TRUE, "down": FALSE}.get(direction)
+
+    def read(look: Look) -> Value:
+        said, shown = first(look), second(look)
+        if shown.reason is not None:
+            return said if said.reason is None or not shown.evidence else _both(said, shown)
+        if said.reason is not None:
+            return shown
+        if (said.truth, said.low, said.high) == (shown.truth, shown.low, shown.high):
+            return said
+        taken = (
+            _riskier(said, shown, direction)
+            if risk is None or said.low is not None
+            else (said if said.truth == risk else shown)
+        )
+        if taken is None:
+            return unknown(Reason.UNCONFIRMED, (name,), (*said.evidence, *shown.evidence))
+        return _with_conflict(taken, name, said, shown)
+
+    return read
+
+
+def _both(said: Value, shown: Value) -> Value:
+    reason = shown.reason if said.reason is Reason.NEVER_ASKED else said.reason
+    assert reason is not None
+    return unknown(reason, said.asks, (*said.evidence, *shown.evidence))
+
+
+def _riskier(said: Value, shown: Value, direction: str) -> Value | None:
+    """Return the riskier of two numbers; None where no direction says which that is."""
+    if said.low is None or shown.low is None or direction not in ("up", "down"):
+        return None
+    more = said if said.low >= shown.low else shown
+    less = shown if more is said else said
+    return more if direction == "up" else less
+
+
+def _with_conflict(taken: Value, name: str, said: Value, shown: Value) -> Value:
+    text = f"{name}: told and derived disagree; the riskier of the two is taken"
+    return Value(
+        taken.truth, taken.low, taken.high, taken.code,
+        evidence=(*said.evidence, *shown.evidence), conflict=text,
+    )  # fmt: skip
+
+
+def list_known(name: str) -> Deriver:
+    """Return whether a list itself is known: reviewed as complete and in date."""
+
+    def read(look: Look) -> Value:
+        reason = look.list_reason(name, name)
+        evidence = (getattr(look.chart, name),)
+        return Value(truth=TRUE, evidence=evidence) if reason is None else unknown(reason, (name,))
+
+    return read
+
+
+# --- dates --------------------------------------------------------------------------------------
+
+
+def date_of(name: str, coded_by: tuple[str, ...], coding: Coding) -> Callable[[Look], DateRead]:
+    """Return how a date fact is read: (first day, last day, evidence, reason).
+
+    Onsets of matched diagnoses count too; the later date is the riskier and wins.
+    """
+
+    def read(look: Look) -> DateRead:
+        spans, evidence, reason = [], [], Reason.NEVER_ASKED
+        readings = look.readings(name)
+        if readings:
+            latest = readings[-1]
+            evidence.append(latest)
+            if latest.value is None:
+                reason = latest.reason or Reason.NOT_KNOWN
+            elif not look.is_fresh(name, latest.observed_at):
+                reason = Reason.TOO_OLD
+            else:
+                spans.append(_days(latest.value))
+        matched = look.matches("conditions", coding)
+        items = [item for fact in coded_by for item in matched.get(fact, ("", ()))[1]]
+        onsets = [getattr(item, "onset", None) for item in items]
+        if None in onsets and not spans:
+            return None, None, tuple(items), Reason.NOT_KNOWN
+        spans += [span(onset) for onset in onsets if onset]
+        if not spans:
+            return None, None, tuple(evidence), reason
+        last = max(last for _, last in spans)
+        return max(first for first, _ in spans), last, (*evidence, *items), None
+
+    return read
+
+
+DateRead = tuple[date | None, date | None, tuple[Any, ...], Reason | None]
+
+
+def _days(value: Any) -> tuple[date, date]:
+    if isinstance(value, datetime):
+        return value.date(), value.date()
+    return (value, value) if isinstance(value, date) else span(value)
