@@ -112,10 +112,10 @@ def take_up(root: Path) -> None:
     """Add new strings to each catalog, drop those that nobody says any more, and compile."""
     for path in catalogs(root):
         catalog = read(path)
-        catalog.update(said(root), no_fuzzy_matching=True)
+        catalog.update(said(root), no_fuzzy_matching=True, update_creation_date=False)
         catalog.obsolete.clear()
         with path.open("wb") as file:
-            write_po(file, catalog, width=99, omit_header=False, sort_by_file=True)
+            write_po(file, catalog, width=99, sort_by_file=True, include_lineno=False)
     compile_all(root)
 
 

@@ -19,7 +19,7 @@ CROSSINGS = [
     ("pure", "kap/chart.py", "import asyncio"),
     ("pure", "kap/chart.py", "import threading"),
     ("pure", "kap/chart.py", "import logging"),
-    ("acyclic", "kap/logic.py", "from kap import chart"),
+    ("acyclic", "kap/logic.py", "from kap import condition"),
     ("wire", "kap/verdict.py", "from kap import wire"),
     ("wire", "clinic/dosing/apps.py", "from kap import wire"),
     ("layers", "clinic/people/apps.py", "import clinic.course.models"),
