@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
 
 from kap.instrument import Instrument
 from kap.logic import Truth
+from kap.rule import Parameter
 
 WHOLE_PERCENT = 100  # what "per cent" means, not a clinical number
 
@@ -128,14 +130,14 @@ def response_line(by: Instrument, baseline: int) -> int:
     return baseline * kept // WHOLE_PERCENT
 
 
-def relapse_limits(parameters: Mapping[str, int]) -> RelapseLimits:
-    """Return the limits from a protocol's parameters (points and whole days)."""
+def relapse_limits(parameters: Mapping[str, Parameter], by: Instrument) -> RelapseLimits:
+    """Return the limits: the protocol's parameters, and the instrument's days to the repeat."""
     return RelapseLimits(
-        score=parameters["relapse_phq9"],
-        rise=parameters["relapse_rise"],
-        gap_min=parameters["relapse_gap_min"],
-        gap_max=parameters["relapse_gap_max"],
-        repeat_within=parameters["relapse_repeat_within"],
+        score=_whole(parameters["relapse_phq9"]),
+        rise=_whole(parameters["relapse_rise"]),
+        gap_min=_whole(parameters["relapse_gap_min"]),
+        gap_max=_whole(parameters["relapse_gap_max"]),
+        repeat_within=by.thresholds["relapse_repeat_within_days"].value,
     )
 
 
@@ -193,3 +195,8 @@ def _fell_by(percent: int, baseline: int | None, latest: int | None) -> Truth:
     if not baseline or latest is None:
         return Truth.UNKNOWN
     return Truth.of(latest * WHOLE_PERCENT <= baseline * (WHOLE_PERCENT - percent))
+
+
+def _whole(parameter: Parameter) -> int:
+    assert isinstance(parameter.value, Decimal)
+    return int(parameter.value)

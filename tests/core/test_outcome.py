@@ -7,6 +7,7 @@ import pytest
 from kap import instrument, outcome
 from kap.logic import Truth
 from kap.outcome import Outcome, Reading, Relapse, RelapseLimits
+from kap.protocol import load
 
 PHQ9 = instrument.load("phq9")
 LIMITS = RelapseLimits(score=10, rise=5, gap_min=5, gap_max=15, repeat_within=7)
@@ -128,12 +129,6 @@ def test_the_first_confirmed_relapse_keeps_its_date_after_recovery():
     assert outcome.first_relapse(LIMITS, Truth.TRUE, seen[:2]) is None
 
 
-def test_relapse_limits_are_the_protocols():
-    named = {
-        "relapse_phq9": 10,
-        "relapse_rise": 5,
-        "relapse_gap_min": 5,
-        "relapse_gap_max": 15,
-        "relapse_repeat_within": 7,
-    }
-    assert outcome.relapse_limits(named) == LIMITS
+def test_relapse_limits_are_the_protocols_and_the_repeat_is_the_instruments():
+    parameters = load("iv-ketamine", "2026.1").parameters
+    assert outcome.relapse_limits(parameters, PHQ9) == LIMITS
