@@ -342,6 +342,18 @@ def date_of(name: str, coded_by: tuple[str, ...], coding: Coding) -> Callable[[L
     return read
 
 
+def dated(name: str, date_read: Callable[[Look], DateRead]) -> Deriver:
+    """Return whether a date fact is known, as a value whose code is the date it may be latest."""
+
+    def read(look: Look) -> Value:
+        _, last, evidence, reason = date_read(look)
+        if last is None:
+            return unknown(reason or Reason.NOT_KNOWN, (name,), evidence)
+        return Value(code=last.isoformat(), evidence=evidence)
+
+    return read
+
+
 DateRead = tuple[date | None, date | None, tuple[Any, ...], Reason | None]
 
 
