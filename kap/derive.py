@@ -338,6 +338,19 @@ def _at_least(key: str, row: Row, shop: Workshop) -> Derived:
     return Derived("bool", read, names)
 
 
+def _on_file(key: str, row: Row, shop: Workshop) -> Derived:
+    names = (row[key],) if isinstance(row[key], str) else tuple(row[key])
+    for name in names:
+        shop.fact(name, "bool", "number", "date", "instant", "code")
+
+    def read(look: Look) -> Value:
+        # However old: an old bad result must be repeated, it does not go away by ageing.
+        told = tuple(f for name in names for f in look.readings(name) if f.value is not None)
+        return Value(truth=TRUE if told else FALSE, evidence=told)
+
+    return Derived("bool", read, names)
+
+
 def _change_from(key: str, row: Row, shop: Workshop) -> Derived:
     base, other = row[key], row["of"]
     slots = shop.slot(base, "number"), shop.slot(other, "number")
@@ -353,7 +366,8 @@ def _change_from(key: str, row: Row, shop: Workshop) -> Derived:
         for value in (first, second):
             if value.low is None or value.low != value.high:
                 return unknown(value.reason or Reason.NOT_KNOWN, value.asks, value.evidence)
-        assert first.low is not None and second.low is not None
+        assert first.low is not None
+        assert second.low is not None
         evidence = (*first.evidence, *second.evidence)
         if percent and first.low == 0:
             return unknown(Reason.NOT_KNOWN, first.asks, evidence)
@@ -486,6 +500,7 @@ OPERATORS: Mapping[str, Operator] = {
     "count_in": Operator(_count_in, may=("window", "guard")),
     "at_least": Operator(_at_least, ("of",)),
     "any_code": Operator(_any_code, may=("assert", "ask", "counts")),
+    "on_file": Operator(_on_file),
     "change_from": Operator(_change_from, ("of",), ("percent",)),
     "class_of": Operator(_class_of, ("class",), ("daily",)),
     "trials_adequate": Operator(_trials_adequate, ("n", "weeks", "class")),

@@ -59,6 +59,8 @@ class Finding:
     specialty: str = ""
     audience: tuple[str, ...] = ()
     medication: Mapping[str, str] = field(default_factory=dict)
+    why_fr: str = ""
+    reask_fr: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,8 @@ class Renderer:
             specialty=rule.specialty,
             audience=rule.audience,
             medication=rule.medication,
+            why_fr=rule.why_fr,
+            reask_fr=rule.reask_fr,
         )
 
     def asks(self, names: tuple[str, ...]) -> tuple[str, ...]:

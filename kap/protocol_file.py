@@ -170,10 +170,27 @@ def _day(where: str, row: Table, key: str) -> date | None:
 _RULE = (
     *("stages", "level", "when", "require", "needs", "only_if", "verdict", "why", "source", "mark"),
     *("conditions", "tasks", "reask", "specialty", "audience", "unverified", "examples", "note"),
+    *("why_fr", "reask_fr"),
 )
 _ROW = (
-    *("atc", "title", "severity", "hold", "stages", "level", "verdict", "why", "source", "mark"),
+    *(
+        "atc",
+        "title",
+        "title_fr",
+        "severity",
+        "hold",
+        "hold_fr",
+        "why_fr",
+        "reask_fr",
+        "stages",
+        "level",
+        "verdict",
+        "why",
+        "source",
+        "mark",
+    ),
     *("conditions", "tasks", "reask", "specialty", "audience", "unverified", "examples", "note"),
+    *("why_fr", "reask_fr"),
 )
 SEVERITIES = ("major", "moderate", "minor", "uncertain", "info")
 
@@ -192,8 +209,8 @@ def read_rules(data: Table) -> tuple[Rule, ...]:
 def _rule(key: str, row: Any) -> Rule:
     where = f"rule.{key}"
     only(where, table(where, row), _RULE)
-    if not re.fullmatch(r"[A-Z0-9]+(-[A-Z0-9]+)*", key):
-        raise ProtocolError(f"{where}: an id is capitals, digits and hyphens")
+    if not re.fullmatch(r"[A-Z][A-Za-z0-9]*(-[A-Za-z0-9]+)*", key):
+        raise ProtocolError(f"{where}: an id is letters and digits joined by hyphens")
     kinds = [kind for kind in ("when", "require", "needs") if kind in row]
     if len(kinds) != 1 or ("only_if" in row and kinds != ["needs"]):
         raise ProtocolError(
@@ -217,6 +234,8 @@ def _medication_rule(tag: str, row: Any) -> Rule:
         "title": text_of(where, row, "title"),
         "severity": choice(f"{where}.severity", row.get("severity"), SEVERITIES),
         "hold": row.get("hold", ""),
+        "title_fr": row.get("title_fr", ""),
+        "hold_fr": row.get("hold_fr", ""),
     }
     read = parse(medication_fact(tag))
     return _finished(where, f"M-{tag}", row, "when", {"expression": read, "medication": shown})
@@ -235,6 +254,8 @@ def _finished(where: str, key: str, row: Table, kind: str, parts: dict[str, Any]
         kind=kind,
         verdict=Answer(choice(f"{where}.verdict", row.get("verdict"), tuple(Answer))),
         why=text_of(where, row, "why"),
+        why_fr=row.get("why_fr", ""),
+        reask_fr=row.get("reask_fr", ""),
         source=text_of(where, row, "source"),
         mark=choice(f"{where}.mark", row.get("mark"), MARKS),
         conditions=_conditions(where, row, "conditions"),
@@ -275,9 +296,10 @@ def _conditions(where: str, row: Table, key: str) -> tuple[RuleCondition, ...]:
 
 
 def _condition(where: str, row: Any) -> RuleCondition:
-    only(where, table(where, row), ("text", "owner", "due"))
+    only(where, table(where, row), ("text", "text_fr", "owner", "due"))
     return RuleCondition(
         text=text_of(where, row, "text"),
+        text_fr=row.get("text_fr", ""),
         owner=choice(f"{where}.owner", row.get("owner"), ROLES),
         due=choice(f"{where}.due", row.get("due"), (*STAGES, AFTER)),
     )

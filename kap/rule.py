@@ -86,6 +86,7 @@ class RuleCondition:
     text: str
     owner: str
     due: str
+    text_fr: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ class Rule:
     unverified: bool = False
     examples: tuple[Example, ...] = ()
     medication: Mapping[str, str] = field(default_factory=dict)  # title, severity, hold of a row
+    why_fr: str = ""
+    reask_fr: str = ""
 
     @property
     def facts(self) -> tuple[str, ...]:
