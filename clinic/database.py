@@ -25,12 +25,8 @@ EMBEDDED_DATABASE = "afterglow"
 TEST_DATABASE_PREFIX = "test_"
 OLDEST_SERVER = 15
 
-# The first migration creates it; only a test database may replace it.
+# What the first migration makes of afterglow_now(); only a test database may replace it.
 NOW_SOURCE = "SELECT clock_timestamp()"
-NOW_FUNCTION = (
-    "CREATE FUNCTION afterglow_now() RETURNS timestamptz LANGUAGE sql VOLATILE"
-    f" AS $now${NOW_SOURCE}$now$;"
-)
 
 
 class Connection(Protocol):

@@ -18,6 +18,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -40,6 +41,7 @@ from clinic.postgres_account import (
 from clinic.postgres_roles import OWNER, ROLES, SUPERUSER, database_statements, role_statements
 
 LONGEST_SOCKET_PATH = 100  # bytes; Linux allows 107, macOS 103
+ORPHANS_PATIENCE_S = 15  # the app's statements end after 10 s
 PORT = 5432  # names the socket's file; nothing listens on a network
 
 # Written anew at each start. `terse` and the two lengths keep values of rows out of the log.
@@ -126,8 +128,8 @@ class Server:
             self._secure()
             return
         self._configure(account, self._cluster, self._socket_folder(account))
-        self._remove_what_a_crash_left()
-        self._control(bin_folder, account, "start")
+        self._forget_a_strangers_number()
+        self._start_after_a_crash(bin_folder, account)
         try:
             self._secure()
         except BaseException:
@@ -185,20 +187,35 @@ class Server:
 
         A crash leaves `postmaster.pid` behind, and a stranger may have its number since.
         """
+        pid = _first_number(self._cluster / "postmaster.pid")
         try:
-            pid = int((self._cluster / "postmaster.pid").read_text().split("\n")[0])
-            command = psutil.Process(pid).cmdline()
-        except (FileNotFoundError, ValueError, psutil.Error):
+            command = psutil.Process(pid).cmdline() if pid else []
+        except psutil.Error:
             return None
         return pid if str(self._cluster) in command else None
 
-    def _remove_what_a_crash_left(self) -> None:
-        (self._cluster / "postmaster.pid").unlink(missing_ok=True)
-        for path in self.socket_folder.glob(f".s.PGSQL.{PORT}*"):
-            path.unlink()
+    def _forget_a_strangers_number(self) -> None:
+        """Remove lock files whose process lives and is another one; PostgreSQL sees to the rest."""
+        socket_lock = self.socket_folder / f".s.PGSQL.{PORT}.lock"
+        for path in (self._cluster / "postmaster.pid", socket_lock):
+            if (pid := _first_number(path)) and psutil.pid_exists(pid):
+                path.unlink()
+
+    def _start_after_a_crash(self, bin_folder: Path, account: Account) -> None:
+        """Start, patient with sessions that a killed server left: each ends with its statement."""
+        until = time.monotonic() + ORPHANS_PATIENCE_S
+        while True:
+            try:
+                return self._control(bin_folder, account, "start")
+            except ServerError as error:
+                if "pre-existing shared memory" not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(0.2)
 
     def _control(self, bin_folder: Path, account: Account, order: str, *options: str) -> None:
         log = self.data / "log" / "start.log"
+        if order == "start":
+            log.unlink(missing_ok=True)
         where = (f"--pgdata={self._cluster}", f"--log={log}", "--wait", "--timeout=120", "--silent")
         try:
             account.run(bin_folder / "pg_ctl", order, *where, *options)
@@ -315,3 +332,11 @@ class Server:
         statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         with self.connect() as connection:
             connection.execute(statement)
+
+
+def _first_number(path: Path) -> int | None:
+    """Return the process id that a lock file of PostgreSQL begins with."""
+    try:
+        return int(path.read_text().split("\n")[0])
+    except (FileNotFoundError, ValueError):
+        return None

@@ -6,8 +6,9 @@ from typing import Any
 from clinic.database import Connection
 
 SHIFTED_NOW = """
-CREATE TABLE test_clock (shift interval NOT NULL);
-INSERT INTO test_clock VALUES (interval '0');
+CREATE TABLE test_clock AS
+    SELECT interval '0' AS shift, prosrc AS shipped FROM pg_proc
+    WHERE oid = 'afterglow_now()'::regprocedure;
 GRANT SELECT, UPDATE ON test_clock TO ag_app, ag_worker;
 CREATE OR REPLACE FUNCTION afterglow_now() RETURNS timestamptz LANGUAGE sql VOLATILE
     SECURITY DEFINER SET search_path = public, pg_temp

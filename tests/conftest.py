@@ -100,7 +100,7 @@ def hold(folder: Path) -> int | None:
 def remove_run(folder: Path) -> None:
     """Stop the server of a run whose processes are gone, and remove its folder."""
     server = Server(folder)
-    if (folder / "data").exists():
+    if server._postmaster() is not None:
         server.start().stop()
     if server.socket_folder.is_relative_to("/tmp"):
         shutil.rmtree(server.socket_folder, ignore_errors=True)

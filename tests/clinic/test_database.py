@@ -217,7 +217,8 @@ def test_a_replaced_clock_is_found_outside_a_test_database(server: Server) -> No
             server.connect(name, "ag_app") as session,
         ):
             assert failing(database.checks(session)) == {"afterglow_now"}
-            owner.execute(database.NOW_FUNCTION.encode())
+            made = "CREATE FUNCTION afterglow_now() RETURNS timestamptz LANGUAGE sql"
+            owner.execute(f"{made} AS '{database.NOW_SOURCE}'".encode())
             assert failing(database.checks(session)) == set()
             owner.execute(
                 "CREATE OR REPLACE FUNCTION afterglow_now() RETURNS timestamptz LANGUAGE sql"
@@ -226,6 +227,13 @@ def test_a_replaced_clock_is_found_outside_a_test_database(server: Server) -> No
             assert failing(database.checks(session)) == {"afterglow_now"}
     finally:
         server.drop_database(name)
+
+
+@pytest.mark.django_db
+def test_the_migrations_ship_the_clock_that_the_check_knows() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT shipped FROM test_clock")
+        assert cursor.fetchone() == (database.NOW_SOURCE,)
 
 
 # -- zones -----------------------------------------------------------------------------------------

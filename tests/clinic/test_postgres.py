@@ -1,5 +1,6 @@
 """The embedded server trusts nobody, survives crashes, and changes no folder but its own."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import psycopg
@@ -272,6 +274,36 @@ def test_what_was_stored_is_there_after_a_kill(spare: Server) -> None:
         assert again.has_database("kept")
 
 
+def test_a_start_waits_for_what_a_killed_server_left_running(spare: Server) -> None:
+    with spare.start().connect() as session:
+        session.execute("SET statement_timeout = '2s'")
+        busy = Thread(target=count_for_long, args=(session,))
+        busy.start()
+        time.sleep(0.3)  # it counts
+        postmaster(spare).send_signal(signal.SIGKILL)
+        Server(spare.data).start().connect().close()
+        busy.join()
+
+
+def count_for_long(session: psycopg.Connection) -> None:
+    with contextlib.suppress(psycopg.Error):
+        session.execute("SELECT sum(i) FROM generate_series(1, 1000000000) AS i")
+
+
+def test_patience_with_a_killed_server_ends(spare: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clinic.postgres.ORPHANS_PATIENCE_S", 0)
+    with spare.start().connect() as session:
+        session.execute("SET statement_timeout = '2s'")
+        busy = Thread(target=count_for_long, args=(session,))
+        busy.start()
+        time.sleep(0.3)  # it counts
+        postmaster(spare).send_signal(signal.SIGKILL)
+        time.sleep(0.1)
+        with pytest.raises(ServerError, match="shared memory"):
+            Server(spare.data).start()
+        busy.join()
+
+
 def test_a_strangers_process_number_in_the_pid_file_is_not_our_server(spare: Server) -> None:
     spare.start()
     pid_file = spare.data / "data" / "postmaster.pid"
@@ -314,6 +346,20 @@ def test_a_start_that_fails_says_what_the_server_said(spare: Server) -> None:
     (spare.data / "data" / "postgresql.auto.conf").write_text("max_connections = many\n")
     with pytest.raises(ServerError, match="max_connections"):
         spare.start()
+
+
+def test_a_server_that_fails_its_own_check_is_stopped_again(
+    spare: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trusting(_: Server) -> None:
+        raise ServerError("lets everybody in")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Server, "refuse_trust", trusting)
+        with pytest.raises(ServerError, match="lets everybody in"):
+            spare.start()
+    assert spare._postmaster() is None
+    spare.start()
 
 
 def test_lost_passwords_are_named(spare: Server) -> None:
