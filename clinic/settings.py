@@ -103,6 +103,9 @@ MIDDLEWARE = [
     "clinic.people.access.AccessMiddleware",
 ]
 
+# What a layer above `people` writes once the schema stands.
+AFTER_MIGRATE = ["clinic.course.actions.register_protocols"]
+
 ROOT_URLCONF = "clinic.urls"
 ASGI_APPLICATION = "clinic.asgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

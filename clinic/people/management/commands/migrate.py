@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connections
+from django.utils.module_loading import import_string
 
 # Tables of the frameworks hold no patient's data; the program reads and writes them as they wish.
 FRAMEWORKS = ("auth", "contenttypes", "sessions", "account", "mfa", "axes")
@@ -39,6 +40,8 @@ class Command(Migrate):
                 f"this database was created in {mode} mode and stays so;"
                 f" CLINIC_MODE={settings.MODE} needs another database"
             )
+        for name in settings.AFTER_MIGRATE:
+            import_string(name)(using=OWNER)
 
 
 def grants() -> list[str]:
