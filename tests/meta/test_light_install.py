@@ -20,7 +20,8 @@ sys.path[:0] = [site, numpy_home]
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top not in sys.stdlib_module_names and top not in ("kap", "clinic", "numpy"):
+        known = {"kap", "clinic", "numpy", *sys.stdlib_module_names}
+        if top not in known and not top.startswith("_sysconfigdata"):  # Python's own, by machine
             raise ModuleNotFoundError(f"{name} is not installed here", name=name)
 sys.meta_path.insert(0, Missing())
 """
