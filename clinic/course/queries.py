@@ -169,8 +169,8 @@ def lifts(course: Course, at: datetime) -> list[Lift]:
     return [
         Lift(
             rule_id=row.rule_id,
-            by=row.author,
-            second=str(row.second_person_id or ""),
+            who=row.author,
+            second=f"staff:{row.second_person_id}" if row.second_person_id else "",
             reason=row.reason,
             clearance=row.clearance,
             expires_at=row.expires_at,
