@@ -52,6 +52,7 @@ class Chart:
     medications: ReviewedList[Medication] | None = None
     allergies: ReviewedList[Allergy] | None = None
     antidepressant_trials: ReviewedList[Trial] | None = None
+    latest: datetime | None = field(init=False, repr=False, compare=False)  # of all readings
 
     def __post_init__(self) -> None:
         ordered = {name: tuple(sorted(told, key=_when)) for name, told in self.facts.items()}
@@ -60,6 +61,8 @@ class Chart:
             if strangers:
                 raise ChartError(f"{', '.join(sorted(strangers))} is filed under {name}")
         object.__setattr__(self, "facts", MappingProxyType(ordered))
+        ends = (told[-1].observed_at for told in ordered.values() if told)
+        object.__setattr__(self, "latest", max(ends, default=None))
 
     def with_facts(self, *facts: Fact) -> Chart:
         """Return a chart that also holds `facts`."""

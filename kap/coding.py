@@ -6,7 +6,7 @@ be coded touches every fact that its list may speak about. Source: clinical refe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -84,3 +84,32 @@ def item_code(name: str, item: Any) -> tuple[str, str]:
     if name == "allergies":
         return plain_code(item.code), "active" if item.kind == "allergy" else "refuted"
     return plain_code(item.atc), "active"
+
+
+def row_matcher(
+    tags: Mapping[str, str],
+) -> Callable[[str, Iterable[Any]], dict[str, tuple[str, tuple[Any, ...]]]]:
+    """Return the matcher of interaction rows: one row a medicine, the longest prefix wins.
+
+    `tags` says the row of each prefix; "" stands for a coded medicine that no row knows.
+    """
+
+    @lru_cache(maxsize=4096)
+    def rows_of(code: str) -> tuple[tuple[str, str], ...]:
+        fits = [prefix for prefix in tags if code.startswith(prefix)]
+        longer = {tag for prefix, tag in tags.items() if prefix.startswith(code)}
+        sure = tags[max(fits, key=len)] if fits else ""
+        doubtful = {tag for tag in longer if tag != sure}
+        known = ((sure, "ask" if doubtful and not fits else "assert"),) if code else ()
+        return (*known, *((tag, "ask") for tag in sorted(doubtful)))
+
+    def match(name: str, items: Iterable[Any]) -> dict[str, tuple[str, tuple[Any, ...]]]:
+        found: dict[str, tuple[str, tuple[Any, ...]]] = {}
+        for item in items:
+            for tag, kind in rows_of(item_code(name, item)[0]):
+                before_kind, evidence = found.get(tag, (kind, ()))
+                stronger = "assert" if "assert" in (kind, before_kind) else "ask"
+                found[tag] = (stronger, (*evidence, item))
+        return found
+
+    return match

@@ -17,6 +17,7 @@ from typing import Protocol as Shape
 from kap.coding import resolve
 from kap.evidence import (
     FALSE,
+    MEDICATIONS,
     TRUE,
     UNKNOWN,
     DateRead,
@@ -92,7 +93,7 @@ def _nth_last(place: int) -> Callable[[str, Row, Workshop], Derived]:
             if len(told) < place:
                 return unknown(Reason.ONE_READING if told else Reason.NEVER_ASKED, names[:1])
             kind, fact = told[-place]
-            if not look.is_fresh(kind.name, fact.observed_at):
+            if not look.is_current(fact):
                 return unknown(Reason.TOO_OLD, names[:1], (fact,))
             if fact.value is None:
                 return unknown(fact.reason or Reason.NOT_KNOWN, names[:1], (fact,))
@@ -118,7 +119,7 @@ def _gap(row: Row, shop: Workshop) -> Callable[[Fact, Fact], bool]:
         raise ProtocolError(f"gap: {unit!r} and {other!r} do not mix")
 
     def days(first: Fact, second: Fact) -> bool:
-        apart = (second.observed_at.date() - first.observed_at.date()).days
+        apart = (second.day - first.day).days
         return least * _DAYS[unit] <= apart <= most * _DAYS[unit]
 
     def clock(first: Fact, second: Fact) -> bool:
@@ -172,7 +173,7 @@ def _lesser_of_pair(key: str, row: Row, shop: Workshop) -> Derived:
         told = look.readings(kind.name)
         if not told:
             return unknown(Reason.NEVER_ASKED, (kind.name,))
-        if told[-1].value is None or not look.is_fresh(kind.name, told[-1].observed_at):
+        if told[-1].value is None or not look.is_current(told[-1]):
             return unknown(_why_none(told), (kind.name,), told[-1:])
         pair = told[-2:]
         if len(pair) < 2 or pair[0].value is None or not near(*pair):
@@ -191,7 +192,7 @@ def _lowest_since(key: str, row: Row, shop: Workshop) -> Derived:
         _, last, evidence, reason = since(look)
         if last is None:
             return unknown(reason or Reason.NOT_KNOWN, (since_name,), evidence)
-        told = [f for f in look.readings(kind.name) if f.observed_at.date() >= last]
+        told = [f for f in look.readings(kind.name) if f.day >= last]
         known = [fact for fact in told if fact.value is not None]
         if not known:
             return unknown(_why_none(tuple(told)), (kind.name,))
@@ -216,9 +217,7 @@ def _count_in(key: str, row: Row, shop: Workshop) -> Derived:
             return unknown(Reason.NEVER_ASKED, (name,))
         start = None if window is None else before(look.at.local_date, *window)
         counted = tuple(
-            fact
-            for fact in told
-            if fact.value is not False and (start is None or fact.observed_at.date() > start)
+            fact for fact in told if fact.value is not False and (start is None or fact.day > start)
         )
         return number(len(counted), len(counted), counted)
 
@@ -312,7 +311,7 @@ def _instant_of(name: str, look: Look) -> tuple[datetime, tuple[Any, ...]] | Val
     if not told:
         return unknown(Reason.NEVER_ASKED, (name,))
     latest = told[-1]
-    if not isinstance(latest.value, datetime) or not look.is_fresh(name, latest.observed_at):
+    if not isinstance(latest.value, datetime) or not look.is_current(latest):
         return unknown(latest.reason or Reason.TOO_OLD, (name,), (latest,))
     return with_offset(latest.value), (latest,)
 
@@ -386,9 +385,6 @@ def _any_code(key: str, row: Row, shop: Workshop) -> Derived:
     return Derived("bool", shop.coded(row["name"], row), (row[key],))
 
 
-MEDICATIONS = "medications"
-
-
 def _class_of(key: str, row: Row, shop: Workshop) -> Derived:
     prefixes, daily = shop.medicines(row["class"]), bool(row.get("daily", False))
 
@@ -400,7 +396,7 @@ def _class_of(key: str, row: Row, shop: Workshop) -> Derived:
     def read(look: Look) -> Value:
         listed = look.chart.medications
         truths = [] if listed is None else [(taken(item), item) for item in listed.items]
-        reason = look.list_reason(MEDICATIONS, MEDICATIONS)
+        reason = look.list_reason(MEDICATIONS)
         sure = tuple(item for truth, item in truths if truth is Truth.TRUE)
         if sure and reason is not Reason.TOO_OLD:
             return Value(truth=TRUE, evidence=sure)
@@ -426,10 +422,11 @@ def _sum_equivalent(key: str, row: Row, shop: Workshop) -> Derived:
         return Fraction(item.mg_per_day) * Fraction(table["reference"]) / Fraction(equals)
 
     def read(look: Look) -> Value:
-        reason = look.list_reason(MEDICATIONS, MEDICATIONS)
+        reason = look.list_reason(MEDICATIONS)
         if reason is not None:
             return unknown(reason, (MEDICATIONS,))
-        shares = [(share(item), item) for item in look.chart.medications.items]
+        listed = look.chart.medications
+        shares = [(share(item), item) for item in (listed.items if listed else ())]
         lost = tuple(item for part, item in shares if part is None)
         if lost:
             return unknown(Reason.UNCODED, (MEDICATIONS,), lost)
@@ -463,7 +460,7 @@ def _trials_adequate(key: str, row: Row, shop: Workshop) -> Derived:
     def read(look: Look) -> Value:
         listed = look.chart.antidepressant_trials
         judged = [] if listed is None else [(adequate(item), item) for item in listed.items]
-        reason = look.list_reason(row[key], row[key])
+        reason = look.list_reason(row[key])
         sure = {item.atc for truth, item in judged if truth is Truth.TRUE}
         if len(sure) >= count and reason is not Reason.TOO_OLD:
             return Value(truth=TRUE, evidence=tuple(i for t, i in judged if t is Truth.TRUE))

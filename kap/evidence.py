@@ -6,10 +6,13 @@ A `Look` is one reading of one chart at one moment and stage. Each fact is read 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
+from kap.chart import Chart
 from kap.coding import Coding
 from kap.facts import FactType
 from kap.known import ChartError, Fact, Reason
@@ -56,27 +59,19 @@ def number(low: int, high: int, evidence: tuple[Any, ...] = ()) -> Value:
 
 
 Deriver = Callable[["Look"], Value]
-Limit = tuple[int, str] | str  # (amount, UCUM unit), "always" or "same-day"
 
 
 class Look:
     """One chart, one moment, one stage: the values of the protocol's slots, each read once."""
 
     __slots__ = (
-        "_cutoffs",
-        "_matched",
-        "_states",
-        "at",
-        "chart",
-        "derivers",
-        "limits",
-        "now",
-        "values",
+        *("_all_past", "_cutoffs", "_matched", "_unmatched", "at", "chart"),
+        *("derivers", "limits", "now", "values"),
     )
 
     def __init__(
         self,
-        chart: Any,
+        chart: Chart,
         at: Moment,
         derivers: list[Deriver],
         limits: Mapping[str, Limit],
@@ -88,9 +83,10 @@ class Look:
         self.limits = limits
         self.now = now
         self.values: list[Value | None] = [None] * len(derivers)
+        self._all_past = chart.latest is None or chart.latest <= at.utc
         self._cutoffs: dict[Limit, date] = {}
-        self._states: dict[tuple[str, str], Reason | None] = {}
-        self._matched: dict[str, dict[str, tuple[str, tuple[Any, ...]]]] = {}
+        self._unmatched: dict[Any, Reason | None] = {}
+        self._matched: dict[Any, Any] = {}
 
     def value(self, slot: int) -> Value:
         """Return the value of `slot`."""
@@ -101,68 +97,87 @@ class Look:
 
     def readings(self, name: str) -> tuple[Fact, ...]:
         """Return what was told of `name` up to this moment, oldest first."""
-        told: tuple[Fact, ...] = self.chart.facts.get(name, ())
-        if told and told[-1].observed_at > self.at.utc:
-            return tuple(fact for fact in told if fact.observed_at <= self.at.utc)
-        return told
+        told = self.chart.facts.get(name, ())
+        if self._all_past:
+            return told
+        return tuple(fact for fact in told if fact.observed_at <= self.at.utc)
 
-    def is_fresh(self, name: str, observed_at: datetime) -> bool:
-        """Return whether what was observed then is still valid for `name` at this stage."""
+    def is_fresh(self, name: str, observed_at: datetime, day: date) -> bool:
+        """Return whether what was observed then, on that local date, is still valid for `name`."""
         limit = self.limits[name]
-        if limit == "always":
+        if limit is ALWAYS:
             return True
-        if limit == "same-day":
-            return observed_at.date() == self.at.local_date
         cutoff = self._cutoffs.get(limit)
         if cutoff is None:
             cutoff = self._cutoffs[limit] = _cutoff(self.at, limit)
-        if isinstance(cutoff, datetime):
-            return observed_at >= cutoff
-        return observed_at.date() >= cutoff
+        return observed_at >= cutoff if limit.by_clock else day >= cutoff
+
+    def is_current(self, fact: Fact, name: str = "") -> bool:
+        """Return whether a reading is still valid, for its own name or for another fact's."""
+        return self.is_fresh(name or fact.name, fact.observed_at, fact.day)
 
     def fresh(self, name: str) -> tuple[Fact, ...]:
         """Return the readings of `name` that are known and in date, oldest first."""
-        return tuple(
-            fact
-            for fact in self.readings(name)
-            if fact.value is not None and self.is_fresh(name, fact.observed_at)
-        )
+        told = self.readings(name)
+        return tuple(f for f in told if f.value is not None and self.is_current(f))
 
-    def list_reason(self, name: str, fact: str) -> Reason | None:
+    def list_reason(self, name: str, fact: str = "") -> Reason | None:
         """Return None when list `name` is complete and in date, also for `fact`; else why not."""
-        key = (name, fact if fact in self.limits else name)
-        if key not in self._states:
-            self._states[key] = self._list_reason(*key)
-        return self._states[key]
+        key = (name, self.limits.get(fact))
+        if key not in self._unmatched:
+            self._unmatched[key] = self._list_reason(name, fact)
+        return self._unmatched[key]
 
     def _list_reason(self, name: str, fact: str) -> Reason | None:
         listed = getattr(self.chart, name)
         if listed is None:
             return Reason.NEVER_ASKED
-        if not listed.complete or listed.reviewed_at > self.at.utc:
+        seen = listed.reviewed_at
+        if not listed.complete or seen > self.at.utc:
             return Reason.NOT_REVIEWED
-        fresh = self.is_fresh(name, listed.reviewed_at) and self.is_fresh(fact, listed.reviewed_at)
+        names = (name, fact) if fact in self.limits else (name,)
+        fresh = all(self.is_fresh(held, seen, seen.date()) for held in names)
         return None if fresh else Reason.TOO_OLD
 
-    def matches(self, name: str, coding: Coding) -> dict[str, tuple[str, tuple[Any, ...]]]:
-        """Return for each fact that items of list `name` touch: assert or ask, and the items."""
-        found = self._matched.get(name)
+    def matches(self, name: str, match: Matcher) -> Matches:
+        """Return what `match` makes of the items of list `name`, computed once."""
+        key = (name, match)
+        found: Matches | None = self._matched.get(key)
         if found is None:
             listed = getattr(self.chart, name)
-            items = () if listed is None else listed.items
-            found = self._matched[name] = coding.matches(name, items)
+            found = self._matched[key] = match(name, () if listed is None else listed.items)
         return found
 
 
+Matches = Mapping[str, "tuple[str, tuple[Any, ...]]"]
+Matcher = Callable[[str, "tuple[Any, ...]"], Matches]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How long something stays valid: `amount` of a UCUM unit; 0 d is the same local date."""
+
+    amount: int
+    unit: str
+
+    @cached_property
+    def by_clock(self) -> bool:
+        """Whether it is counted in UTC hours, not in local dates."""
+        return self.unit in _CLOCK
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+ALWAYS = Limit(0, "always")
+SAME_DAY = Limit(0, "d")
 _CLOCK = {"h": 3600, "min": 60, "s": 1}
 
 
 def _cutoff(at: Moment, limit: Limit) -> date:
-    assert isinstance(limit, tuple)
-    amount, unit = limit
-    if unit in _CLOCK:
-        return at.utc - timedelta(seconds=amount * _CLOCK[unit])
-    return before(at.local_date, amount, unit)
+    if limit.by_clock:
+        return at.utc - timedelta(seconds=limit.amount * _CLOCK[limit.unit])
+    return before(at.local_date, limit.amount, limit.unit)
 
 
 # --- readings -----------------------------------------------------------------------------------
@@ -175,14 +190,19 @@ def told(kind: FactType, jump: tuple[int, int] | None) -> Deriver:
     """
     name, asks = kind.name, (kind.name,)
     never = unknown(Reason.NEVER_ASKED, asks)
+    is_bool = kind.type == "bool"
 
     def read(look: Look) -> Value:
         readings = look.readings(name)
         if not readings:
             return never
         latest = readings[-1]
-        if not look.is_fresh(name, latest.observed_at):
+        if not look.is_current(latest):
             return unknown(Reason.TOO_OLD, asks, (latest,))
+        if latest.value is True and is_bool:
+            return Value(TRUE, None, None, None, None, (), (latest,))
+        if latest.value is False and is_bool:
+            return Value(FALSE, None, None, None, None, (), (latest,))
         if latest.value is None:
             return unknown(latest.reason or Reason.NOT_KNOWN, asks, (latest,))
         if jump and _jumps(readings, jump):
@@ -202,8 +222,6 @@ def _jumps(readings: tuple[Fact, ...], jump: tuple[int, int]) -> bool:
 def value_of(kind: FactType, fact: Fact) -> Value:
     """Return the value of one known reading; ChartError when its type or unit is another."""
     value = fact.value
-    if kind.type == "bool" and isinstance(value, bool):
-        return Value(truth=TRUE if value else FALSE, evidence=(fact,))
     if kind.type == "number" and isinstance(value, Decimal):
         steps = steps_of(kind, fact)
         return number(steps, steps, (fact,))
@@ -229,22 +247,22 @@ def listed(fact: str, lists: tuple[str, ...], coding: Coding, retains: bool) -> 
 
     `retains`: a match on a list that is out of date still holds (true is the risk).
     """
+    match, asks = coding.matches, (fact,)
 
     def read(look: Look) -> Value:
-        open_reason: Reason | None = None
-        evidence: tuple[Any, ...] = ()
-        for name in lists:
-            kind, items = look.matches(name, coding).get(fact, ("", ()))
-            reason = look.list_reason(name, fact)
-            evidence += items
-            if kind == "assert" and (retains or reason is not Reason.TOO_OLD):
+        touched = [name for name in lists if fact in look.matches(name, match)]
+        for name in touched:
+            kind, items = look.matches(name, match)[fact]
+            if kind == "assert" and (retains or look.list_reason(name, fact) is not Reason.TOO_OLD):
                 return Value(truth=TRUE, evidence=items)
-            if kind == "ask":
-                reason = Reason.UNCODED
-            open_reason = open_reason or reason
-        if open_reason is None:
-            return Value(truth=FALSE, evidence=tuple(getattr(look.chart, name) for name in lists))
-        return unknown(open_reason, (fact,), evidence)
+        reasons = [look.list_reason(name, fact) for name in lists]
+        if touched:
+            items = tuple(i for name in touched for i in look.matches(name, match)[fact][1])
+            return unknown(next(filter(None, reasons), Reason.UNCODED), asks, items)
+        for reason in reasons:
+            if reason is not None:
+                return unknown(reason, asks)
+        return Value(FALSE, None, None, None, None, (), (getattr(look.chart, lists[0]),))
 
     return read
 
@@ -296,11 +314,29 @@ def _with_conflict(taken: Value, name: str, said: Value, shown: Value) -> Value:
     )  # fmt: skip
 
 
+def row_taken(tag: str, match: Matcher) -> Deriver:
+    """Return whether a medicine on the list belongs to the interaction row `tag`."""
+
+    def read(look: Look) -> Value:
+        kind, items = look.matches(MEDICATIONS, match).get(tag, ("", ()))
+        if kind == "assert":
+            return Value(truth=TRUE, evidence=items)
+        reason = look.list_reason(MEDICATIONS)
+        if reason is not None or items:
+            return unknown(reason or Reason.UNCODED, (MEDICATIONS,), items)
+        return Value(FALSE, None, None, None, None, (), (look.chart.medications,))
+
+    return read
+
+
+MEDICATIONS = "medications"
+
+
 def list_known(name: str) -> Deriver:
     """Return whether a list itself is known: reviewed as complete and in date."""
 
     def read(look: Look) -> Value:
-        reason = look.list_reason(name, name)
+        reason = look.list_reason(name)
         evidence = (getattr(look.chart, name),)
         return Value(truth=TRUE, evidence=evidence) if reason is None else unknown(reason, (name,))
 
@@ -324,11 +360,11 @@ def date_of(name: str, coded_by: tuple[str, ...], coding: Coding) -> Callable[[L
             evidence.append(latest)
             if latest.value is None:
                 reason = latest.reason or Reason.NOT_KNOWN
-            elif not look.is_fresh(name, latest.observed_at):
+            elif not look.is_current(latest):
                 reason = Reason.TOO_OLD
             else:
                 spans.append(_days(latest.value))
-        matched = look.matches("conditions", coding)
+        matched = look.matches("conditions", coding.matches)
         items = [item for fact in coded_by for item in matched.get(fact, ("", ()))[1]]
         onsets = [getattr(item, "onset", None) for item in items]
         if None in onsets and not spans:

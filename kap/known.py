@@ -58,11 +58,13 @@ class Fact:
     source: Source = Source.STAFF
     id: str = ""
     reason: Reason | None = None
+    day: date = field(init=False, repr=False, compare=False)  # the local date of observed_at
 
     def __post_init__(self) -> None:
         if (self.value is None) != (self.reason is not None):
             raise ChartError(f"{self.name}: a value, or the reason why there is none; not both")
         object.__setattr__(self, "observed_at", with_offset(self.observed_at))
+        object.__setattr__(self, "day", self.observed_at.date())
         known_at = self.observed_at if self.recorded_at is None else with_offset(self.recorded_at)
         object.__setattr__(self, "recorded_at", known_at)
 

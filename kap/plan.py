@@ -11,32 +11,30 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from kap.coding import Coding, FactCodes, plain_code, resolve
+from kap.coding import Coding, FactCodes, plain_code, row_matcher
 from kap.compiled import Closure, Column, Names, ParameterValue, compile_formula
 from kap.condition import All, AnyOf, ConditionError, FactName, Formula, Not, walk
 from kap.derive import OPERATORS, Derived, operator_of
 from kap.evidence import (
-    TRUE,
-    UNKNOWN,
+    ALWAYS,
+    MEDICATIONS,
+    SAME_DAY,
     DateRead,
     Deriver,
     Limit,
     Look,
-    Value,
     date_of,
     dated,
     list_known,
     listed,
+    row_taken,
     settle,
     told,
-    unknown,
 )
 from kap.facts import FactType
-from kap.known import Reason
 from kap.protocol_file import Table, choice, medication_fact, name_of, only, table, texts
 from kap.rule import MARKS, Parameter, ProtocolError, Rule
 
-MEDICATIONS = "medications"
 UNMATCHED = "m_unmatched"
 
 
@@ -76,6 +74,7 @@ class Workbench:
         self.building: list[str] = []
         self.coding = Coding(self._codes())
         self.jumps = self._jumps()
+        self.rows = self._rows()
 
     # --- what the operators ask ---
 
@@ -165,8 +164,8 @@ class Workbench:
     def _built(self, name: str) -> tuple[str, str, Fraction, Deriver, tuple[str, ...]]:
         if name in self.data.get("derived", {}):
             return self._built_derived(name)
-        if name in self._rows():
-            return "bool", "", Fraction(1), self._rows()[name], (MEDICATIONS,)
+        if name in self.rows:
+            return "bool", "", Fraction(1), self.rows[name], (MEDICATIONS,)
         if name not in self.facts:
             raise ProtocolError(f"no fact is called {name!r}: not in facts.toml, not in [derived]")
         kind = self.facts[name]
@@ -237,15 +236,17 @@ class Workbench:
 
     def _rows(self) -> dict[str, Deriver]:
         rows = self.data.get("medication", {})
-        tags = {
-            plain_code(prefix): tag
-            for tag, row in rows.items()
-            for prefix in texts(f"medication.{tag}.atc", row.get("atc"))
-        }
-        if len(tags) != sum(len(set(map(plain_code, row["atc"]))) for row in rows.values()):
-            raise ProtocolError("medication: one ATC prefix stands in two rows")
-        found = {medication_fact(tag): _row_taken(tags, tag) for tag in rows}
-        return found | ({UNMATCHED: _row_taken(tags, "")} if rows else {})
+        tags: dict[str, str] = {}
+        for tag, row in rows.items():
+            for prefix in map(plain_code, texts(f"medication.{tag}.atc", row.get("atc"))):
+                if prefix in tags or not prefix:
+                    raise ProtocolError(
+                        f"medication.{tag}: ATC {prefix!r} is empty or stands twice"
+                    )
+                tags[prefix] = tag
+        match = row_matcher(tags)
+        found = {medication_fact(tag): row_taken(tag, match) for tag in rows}
+        return found | ({UNMATCHED: row_taken("", match)} if rows else {})
 
     def _jumps(self) -> dict[str, tuple[int, int]]:
         found = {}
@@ -266,40 +267,6 @@ def _prefixes(where: str, row: Any) -> dict[str, str]:
     if not found or "" in found or len(found) != sum(len(row[side]) for side in row):
         raise ProtocolError(f"{where}: each prefix once, none empty, at least one")
     return found
-
-
-def _row_taken(tags: Mapping[str, str], tag: str) -> Deriver:
-    """Return whether a medicine's longest prefix is the row `tag` ("" = no row knows it)."""
-
-    def belongs(atc: str) -> int:
-        code = plain_code(atc)
-        said = resolve({p: "assert" if t == tag else "except" for p, t in tags.items()}, code)
-        if not tag:
-            return 0 if not code or resolve(dict.fromkeys(tags, "assert"), code) else TRUE
-        return {"assert": TRUE, "ask": UNKNOWN}.get(said, 0)
-
-    def read(look: Look) -> Value:
-        items = () if look.chart.medications is None else look.chart.medications.items
-        found = [(remembered(item.atc), item) for item in items]
-        sure = tuple(item for truth, item in found if truth == TRUE)
-        if sure:
-            return Value(truth=TRUE, evidence=sure)
-        doubtful = tuple(item for truth, item in found if truth == UNKNOWN)
-        reason = look.list_reason(MEDICATIONS, MEDICATIONS)
-        if reason is not None or doubtful:
-            return unknown(reason or Reason.UNCODED, (MEDICATIONS,), doubtful)
-        return Value(truth=0, evidence=(look.chart.medications,))
-
-    cache: dict[str, int] = {}
-
-    def remembered(atc: str) -> int:
-        if atc not in cache:
-            if len(cache) > 4096:
-                cache.clear()
-            cache[atc] = belongs(atc)
-        return cache[atc]
-
-    return read
 
 
 # --- rules --------------------------------------------------------------------------------------
@@ -436,22 +403,26 @@ def read_limits(
 def _limits(stage: str, row: Table, parameters: Mapping[str, Parameter]) -> dict[str, Limit]:
     found: dict[str, Limit] = {}
     for key, names in row.items():
+        limit = _limit(f"validity.{stage}", key, parameters)
         for name in texts(f"validity.{stage}.{key}", names):
             if name in found:
                 raise ProtocolError(f"validity.{stage}: {name} stands twice")
-            found[name] = _limit(f"validity.{stage}", key, parameters)
+            found[name] = limit
     return found
 
 
 def _limit(where: str, key: str, parameters: Mapping[str, Parameter]) -> Limit:
-    if key in ("always", "same-day"):
-        return key
+    if key in _WORDS:
+        return _WORDS[key]
     found = parameters.get(key)
     if found is None or isinstance(found.value, tuple) or found.value != int(found.value):
         raise ProtocolError(f"{where}.{key}: name a whole-number parameter, always or same-day")
     if found.unit not in ("s", "min", "h", "d", "wk", "mo", "a"):
         raise ProtocolError(f"{where}.{key}: {found.unit!r} is no time")
-    return int(found.value), found.unit
+    return Limit(int(found.value), found.unit)
+
+
+_WORDS = {"always": ALWAYS, "same-day": SAME_DAY}
 
 
 def check_limits(roots: Mapping[str, tuple[str, ...]], limits: Mapping[str, Any]) -> None:
