@@ -153,12 +153,19 @@ def response_so_far(by: Instrument, doses: Sequence[Dose], scores: Sequence[Scor
     return responded(by, start.total if start else None, min(since, default=None))
 
 
-def dose_facts(doses: Sequence[Dose], *, series_length: int, at: datetime) -> tuple[Fact, ...]:
+def dose_facts(
+    doses: Sequence[Dose],
+    *,
+    series_length: int,
+    at: datetime,
+    booster_scheduled: bool | None = None,
+) -> tuple[Fact, ...]:
     """Return what the gates need to know of the doses given, as facts of source `record`.
 
     Names: dosed_before, dose (each), booster_dose (each), last_start, last_stop, series_doses,
-    lifetime_doses, series_complete, course_end. Without a dose only what is then true is said. A
-    dose still running counts as given; it has no stop yet, and its series no end.
+    lifetime_doses, series_complete, course_end, and booster_scheduled where that is known. Without
+    a dose only what is then true is said. A dose still running counts as given; it has no stop yet,
+    and its series no end.
     """
     given = sorted(doses, key=lambda dose: dose.started_at)
     series = [dose for dose in given if not dose.is_booster]
@@ -168,6 +175,8 @@ def dose_facts(doses: Sequence[Dose], *, series_length: int, at: datetime) -> tu
         _count("lifetime_doses", len(given), at),
         _fact("series_complete", _ended(series, series_length) is not None, at),
     ]
+    if booster_scheduled is not None:
+        facts.append(_fact("booster_scheduled", booster_scheduled, at))
     for dose in given:
         facts.append(_fact("dose", dose.started_at, dose.started_at, dose.id))
         if dose.is_booster:

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -73,7 +73,7 @@ class Person:
         """Return the chart with the facts the clinic itself would record from doses and scores."""
         scored = [Scored(filled.answered_at, filled.total) for filled in self.scores]
         return Chart.from_json(self.chart).with_facts(
-            *dose_facts(self.doses, series_length=default_doses(), at=at),
+            *dose_facts(self.doses, series_length=default_doses(), at=at, booster_scheduled=False),
             *score_facts(load("phq9"), self.doses, scored, at=at),
         )
 
@@ -110,6 +110,7 @@ def _person(
     site, today = row["site"], _local_date(row["site"], now, wall)
     doses = _doses(phase, site, dice, now, wall)
     first = doses[0].started_at.date() if doses else today
+    dosed_today = bool(doses) and not phase["ago_d"]
     birth = _birth(row["age"], today, dice)
     return Person(
         id=f"syn-{number:02d}",
@@ -126,13 +127,23 @@ def _person(
         consented_at=_consented(row["phase"], site, first, wall),
         doses=doses,
         scores=tuple(_scores(row, phase["shape"], site, first, today, dice, wall)),
-        chart=_chart(row, birth, today, dice, wall, dosed_today=bool(doses) and not _waits(phase)),
+        chart=_chart(
+            row,
+            birth,
+            dice,
+            intake=wall(site, today - timedelta(days=2), time(9, 30)),
+            today=_asked_today(doses if dosed_today else (), site, now, wall),
+            doses=doses,
+            dosed_today=dosed_today,
+        ),
     )
 
 
-def _waits(phase: Mapping[str, Any]) -> bool:
-    """Whether the last dose was on another day, so that nothing of a dosing day is told."""
-    return bool(phase.get("ago_d", 1))
+def _asked_today(doses: Sequence[Dose], site: str, now: datetime, wall: WallClock) -> datetime:
+    """An hour before today's dose, else an hour ago, with the site's offset."""
+    reference = doses[-1].started_at if doses else now
+    offset = wall(site, _local_date(site, now, wall), time(12)).tzinfo
+    return (reference - timedelta(hours=1)).astimezone(offset).replace(second=0, microsecond=0)
 
 
 def _local_date(site: str, now: datetime, wall: WallClock) -> date:
@@ -252,29 +263,32 @@ def _filled(phq9: Instrument, at: datetime, total: int, ninth: int, dice: Dice) 
 def _chart(
     row: Mapping[str, Any],
     birth: date,
-    today: date,
     dice: Dice,
-    wall: WallClock,
     *,
+    intake: datetime,
+    today: datetime,
+    doses: Sequence[Dose],
     dosed_today: bool,
 ) -> dict[str, Any]:
-    """What was asked at intake two days ago, and on the morning of a dose."""
-    site, intake = row["site"], today - timedelta(days=2)
-    asked = wall(site, intake, time(9, 30))
+    """What was asked at intake, and again today: of a dosing day only where one is."""
     if row["phase"] == "referred":
-        told = {"birth_date": birth.isoformat(), "aneurysm": False}
-        return {"facts": _readings(told, asked, "self")}
+        return {"facts": _readings({"birth_date": birth.isoformat(), "aneurysm": False}, intake)}
     told = {**_benign(row, birth), **_drawn(dice), **row.get("told", {})}
     for name in row.get("untold", ()):
         told.pop(name, None)
-    facts = _readings(told, asked, "staff")
+    facts = _readings(told, intake)
     for name in ("systolic", "diastolic"):
         if name in facts:
-            facts[name] = _pair(facts[name][0], asked, dice)
-    if dosed_today:
-        morning = wall(site, today, time(8, 0))
-        facts |= _readings(_data()["day_of"], morning, "staff")
-    return {"facts": facts, **_lists(row, asked)}
+            facts[name] = _pair(facts[name][0], intake, dice)
+    facts |= _readings({name: told[name] for name in _data()["same_day"]["facts"]}, today)
+    for group, is_due in (
+        ("after_dose", bool(doses)),
+        ("after_series", len(doses) >= default_doses()),
+        ("day_of", dosed_today),
+    ):
+        if is_due:
+            facts |= _readings(_data()[group], today)
+    return {"facts": facts, **_lists(row, intake)}
 
 
 def _benign(row: Mapping[str, Any], birth: date) -> dict[str, Any]:
@@ -297,10 +311,19 @@ def _benign(row: Mapping[str, Any], birth: date) -> dict[str, Any]:
 
 
 def _drawn(dice: Dice) -> dict[str, Any]:
-    return {
-        name: str(_between(vocabulary()[name], low, high, dice))
+    """Numbers in ordinary ranges; the weight follows from height and body mass index."""
+    drawn = {
+        name: _between(vocabulary()[name], low, high, dice)
         for name, (low, high) in _data()["usual"].items()
     }
+    square = (drawn["height"] / 100) ** 2
+    weight = _on_step("weight", drawn["bmi"] * square, ROUND_FLOOR)
+    drawn |= {"weight": weight, "bmi": _on_step("bmi", weight / square, ROUND_CEILING)}
+    return {name: str(value) for name, value in drawn.items()}
+
+
+def _on_step(name: str, value: Decimal, rounding: str) -> Decimal:
+    return value.quantize(vocabulary()[name].step or Decimal(1), rounding)
 
 
 def _between(kind: FactType, low: Any, high: Any, dice: Dice) -> Decimal:
@@ -309,11 +332,11 @@ def _between(kind: FactType, low: Any, high: Any, dice: Dice) -> Decimal:
     return Decimal(str(low)) + step * dice.below(steps + 1)
 
 
-def _readings(told: Mapping[str, Any], at: datetime, source: str) -> dict[str, list[Any]]:
+def _readings(told: Mapping[str, Any], at: datetime) -> dict[str, list[Any]]:
     readings = {}
     for name, value in told.items():
         kind = vocabulary()[name]
-        reading = {"value": value, "observed_at": at.isoformat(), "source": source}
+        reading = {"value": value, "observed_at": at.isoformat(), "source": "staff"}
         if kind.type == "number":
             reading["unit"] = kind.unit
         readings[name] = [reading]

@@ -158,6 +158,13 @@ def test_a_complete_series_and_a_booster_are_told_apart():
     assert {f.source for f in facts} == {Source.RECORD}
 
 
+def test_whether_a_booster_is_scheduled_is_said_only_where_it_is_known():
+    silent = course.dose_facts(SERIES, series_length=6, at=day(12))
+    assert named(silent, "booster_scheduled") == []
+    told = course.dose_facts(SERIES, series_length=6, at=day(12), booster_scheduled=False)
+    assert named(told, "booster_scheduled") == [False]
+
+
 def test_a_dose_that_still_runs_has_no_stop_and_ends_no_series():
     running = [*SERIES[:5], Dose(day(11))]
     facts = course.dose_facts(running, series_length=6, at=day(11))

@@ -7,12 +7,14 @@ from itertools import pairwise
 import pytest
 
 from kap import course, instrument, outcome, synth, trace
-from kap.chart import Chart
+from kap.chart import Chart, Fact, Moment, Source
 from kap.course import Scored
 from kap.dice import Dice
 from kap.logic import Truth
 from kap.outcome import Reading, Relapse, RelapseLimits
+from kap.protocol import load
 from kap.trace import TraceError, device_trace
+from kap.verdict import ask
 
 NOW = datetime(2026, 11, 24, 16, 30, tzinfo=UTC)
 WALL = synth.fixed_offsets({"toronto": -5, "vancouver": -7})
@@ -88,7 +90,27 @@ def test_a_dosing_day_is_told_only_to_those_who_are_dosed_today():
 def test_what_the_cast_leaves_unknown_is_absent_and_not_false():
     for person in of("screening-unknown"):
         facts = person.chart["facts"]
-        assert {"systolic", "qtc", "pregnancy_test_positive", "psychosis_now"} - facts.keys()
+        assert {"systolic", "qtc", "pregnancy_test_positive", "capacity"} - facts.keys()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_protocol_answers_each_of_the_cast_as_expected_at_screening(seed):
+    protocol, at = load("iv-ketamine", "2026.1"), Moment(NOW, NOW.date())
+    for person in synth.people(seed, NOW, WALL):
+        answer = ask(protocol, "screening", person.known_at(NOW), at).answer
+        assert (person.name, answer) == (person.name, person.expects)
+
+
+def test_a_booster_is_offered_to_the_relapsing_and_not_to_those_who_are_well():
+    protocol, at = load("iv-ketamine", "2026.1"), Moment(NOW, NOW.date())
+    planned = Fact("planned_start", NOW + timedelta(days=2), observed_at=NOW, source=Source.RECORD)
+
+    def answers(phase):
+        charts = [person.known_at(NOW).with_facts(planned) for person in of(phase)]
+        return {ask(protocol, "booster", chart, at).answer for chart in charts}
+
+    assert answers("relapsing") == {"eligible_with_conditions"}
+    assert answers("responded") == {"defer"}
 
 
 def responses(phase: str) -> list[Truth]:
