@@ -20,11 +20,8 @@ from kap.quantity import UnitError, exact
 
 PINNED = "2538d72bfea3c89b62d4e9d02563520e672b705ca40da345ff7fd429f6a07d4f"
 
-
 # Of a kilogram; likewise the microlitre of a mL, the microgram of a mg.
 THOUSANDTH = Decimal("0.001")
-    "0.001"
-)  # of a kilogram; likewise the microlitre of a mL, the microgram of a mg
 _LARGEST = Decimal(1_000_000)
 _FINEST = -9  # decimals
 
