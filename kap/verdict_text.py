@@ -38,6 +38,7 @@ def verdict_lines(
     yield from _block("Tasks:", [_to_do(t.text, t.owner, t.due) for t in verdict.tasks])
     yield from _block("To ask:", [_to_ask(unknown) for unknown in verdict.unknowns])
     yield from _block("Told and listed disagree, the risk wins:", list(verdict.conflicts))
+    yield f"As of {verdict.at.utc:%Y-%m-%d %H:%M} UTC, local date {verdict.at.local_date}."
     yield f"Unsigned protocol: for demonstration only. Digest {verdict.digest[:DIGEST_SHOWN]}."
 
 
