@@ -11,7 +11,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -79,8 +79,9 @@ def pattern(pattern_id: str | None = None) -> Pattern:
 
 
 def earliest_next(last_start: datetime, min_interval_h: int) -> datetime:
-    """Return the first instant at which the next dose may start (start to start)."""
-    return last_start + timedelta(hours=min_interval_h)
+    """Return the first UTC instant at which the next dose may start (start to start)."""
+    # In UTC first: adding hours to a local time counts on the wall clock, an hour wrong in spring.
+    return last_start.astimezone(UTC) + timedelta(hours=min_interval_h)
 
 
 def may_follow(last_start: datetime | None, slot: datetime, min_interval_h: int) -> bool:

@@ -201,7 +201,7 @@ def _starts_back(last: datetime, count: int, site: str, wall: WallClock) -> list
         later = starts[-1]
         day = later.date() - timedelta(days=RHYTHM_D[step % len(RHYTHM_D)])
         start = wall(site, day, time(9, 0))
-        if later - start < timedelta(days=RHYTHM_D[0]):
+        if later.astimezone(UTC) - start.astimezone(UTC) < timedelta(days=RHYTHM_D[0]):
             start = wall(site, day - timedelta(days=1), time(9, 0))
         starts.append(start)
     return starts[::-1]

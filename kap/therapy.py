@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -120,10 +120,10 @@ def misfits(setting_id: str, people: int, therapists: int) -> tuple[str, ...]:
 
 def early_integration(ended_at: datetime) -> tuple[datetime, datetime]:
     """Return the first and last UTC instant for early integration after an administration's end."""
-    window = _data()["early_integration"]
+    window, ended = _data()["early_integration"], ended_at.astimezone(UTC)
     return (
-        ended_at + timedelta(hours=window["from_h"]["value"]),
-        ended_at + timedelta(hours=window["to_h"]["value"]),
+        ended + timedelta(hours=window["from_h"]["value"]),
+        ended + timedelta(hours=window["to_h"]["value"]),
     )
 
 

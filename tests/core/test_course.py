@@ -77,6 +77,12 @@ def test_the_same_wall_time_two_days_later_is_not_offered_across_the_spring_chan
     assert course.offered([ordinary[1]], ordinary[0], LEAST_H) == (ordinary[1],)
 
 
+def test_slots_in_local_time_are_judged_by_elapsed_hours_too():
+    local = [at_nine(date(2026, 3, d)).astimezone(TORONTO) for d in (7, 9, 10)]
+    assert local[1] - local[0] == timedelta(hours=48)  # what the wall clock claims
+    assert course.offered(local[1:], local[0], LEAST_H) == (local[2],)
+
+
 def test_a_daily_pattern_skips_the_47_hour_slot_in_spring():
     daily = Pattern("daily", frozenset(range(1, 8)))
     starts = course.plan_series(

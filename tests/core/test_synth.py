@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -69,6 +70,17 @@ def test_doses_keep_48_hours_and_come_after_consent_at_any_time_of_day(hour):
         assert all(b - a >= timedelta(hours=48) for a, b in pairwise(starts))
         assert not starts or person.consented_at < starts[0]
         assert person.birth_date < date(2008, 11, 24)
+
+
+def test_doses_keep_48_elapsed_hours_across_the_spring_change():
+    zones = {"toronto": ZoneInfo("America/Toronto"), "vancouver": ZoneInfo("America/Vancouver")}
+
+    def wall(site: str, day: date, at: time) -> datetime:
+        return datetime.combine(day, at, zones[site])
+
+    for person in synth.people(1, datetime(2026, 3, 10, 15, tzinfo=UTC), wall):
+        starts = [dose.started_at.astimezone(UTC) for dose in person.doses]
+        assert all(b - a >= timedelta(hours=48) for a, b in pairwise(starts))
 
 
 def test_a_running_dose_has_no_end_and_every_other_one_has():

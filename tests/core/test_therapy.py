@@ -1,6 +1,7 @@
 """Kinds of session, settings, modalities, and what keeps a note from being signed."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -58,3 +59,10 @@ def test_only_the_patients_themes_are_private():
 def test_early_integration_lies_one_to_three_days_after_the_end_of_the_dose():
     ended = datetime(2026, 8, 10, 14, 0, tzinfo=UTC)
     assert therapy.early_integration(ended) == (ended + timedelta(days=1), ended + timedelta(3))
+
+
+def test_early_integration_counts_hours_and_not_wall_time_across_the_spring_change():
+    ended = datetime(2026, 3, 7, 10, 0, tzinfo=ZoneInfo("America/Toronto"))
+    first, _ = therapy.early_integration(ended)
+    assert first == ended.astimezone(UTC) + timedelta(hours=24)
+    assert first.astimezone(ended.tzinfo).hour == 11
