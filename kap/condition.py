@@ -165,7 +165,9 @@ def _children(node: Formula | Term) -> tuple[Formula | Term, ...]:
 _ALPHABET = re.compile(r"[^a-z0-9_. +\-*<>=!()]")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
+_NESTING = re.compile(r"[(+-]|not ")
 _LONGEST = 2000
+_DEEPEST = 60
 _OPERATORS = {
     ast.Lt: "<",
     ast.LtE: "<=",
@@ -184,12 +186,12 @@ def parse(text: str) -> Expression:
         raise _error(flat, stranger.start(), f"{stranger.group()!r} is not part of the language")
     if len(flat) > _LONGEST:
         raise _error(flat[:40], 0, f"longer than {_LONGEST} characters; split it into rules")
+    if len(_NESTING.findall(flat)) > _DEEPEST:
+        raise _error(flat[:40], 0, f"nested more than {_DEEPEST} times; split it into rules")
     try:
         return Expression(flat, _Reader(flat).formula(ast.parse(flat, mode="eval").body))
     except SyntaxError as problem:
-        raise _error(flat, (problem.offset or 1) - 1, "cannot be read") from None
-    except (RecursionError, MemoryError):
-        raise _error(flat, 0, "nested too deeply; split it into rules") from None
+        raise _error(flat, (problem.offset or len(flat) + 1) - 1, "cannot be read") from None
 
 
 def _error(text: str, column: int, problem: str) -> ConditionError:

@@ -274,7 +274,7 @@ def settle(name: str, direction: str, first: Deriver, second: Deriver) -> Derive
     def read(look: Look) -> Value:
         said, shown = first(look), second(look)
         if shown.reason is not None:
-            return said if said.reason is None or not shown.evidence else _both(said, shown)
+            return said if said.reason is None else _both(said, shown)
         if said.reason is not None:
             return shown
         if (said.truth, said.low, said.high) == (shown.truth, shown.low, shown.high):
