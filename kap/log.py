@@ -105,7 +105,7 @@ def corrected(events: Iterable[Event]) -> Corrected:
     held = [
         (one.kind, claim)
         for one in by_id.values()
-        if one.kind in _WAITS
+        if one.kind in _WAITS and standing.get(one.id) is not one
         for claim in _claims(one, corrections, by_id)
     ]
     ordered = tuple(sorted(standing.values(), key=Event.order))
