@@ -12,16 +12,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
-from typing import Protocol as Shape
 
-from kap.coding import resolve
+from kap.derive_lists import any_code, class_of, sum_equivalent, trials_adequate
 from kap.evidence import (
     FALSE,
-    MEDICATIONS,
     TRUE,
     UNKNOWN,
-    DateRead,
-    Deriver,
     Look,
     Value,
     number,
@@ -33,38 +29,7 @@ from kap.known import Fact, Reason
 from kap.logic import Truth, at_least
 from kap.moment import before, with_offset, years_between
 from kap.rule import ProtocolError
-
-
-@dataclass(frozen=True, slots=True)
-class Derived:
-    """One derived fact: kind ("bool", "number"), unit, step, what it reads, its guard."""
-
-    kind: str
-    read: Deriver
-    reads: tuple[str, ...]
-    unit: str = ""
-    step: Fraction = Fraction(1)
-    guard: str = ""
-    is_since: bool = False
-
-
-class Workshop(Shape):
-    """What a builder may ask about the protocol and the vocabulary."""
-
-    def fact(self, name: str, *types: str) -> FactType: ...
-    def amount(self, param: str, *units: str) -> tuple[Decimal, str]: ...
-    def slot(self, name: str, kind: str) -> int: ...
-    def shape(self, name: str) -> tuple[str, Fraction]: ...
-    def date(self, name: str) -> Callable[[Look], DateRead]: ...
-    def medicines(self, name: str) -> Mapping[str, str]: ...
-    def table(self, name: str) -> Mapping[str, Decimal]: ...
-    def own_step(self, name: str, unit: str) -> Fraction: ...
-    def coded(self, name: str, row: Mapping[str, Any]) -> Deriver: ...
-
-
-Row = Mapping[str, Any]
-Builder = Callable[[str, Row, Workshop], Derived]
-
+from kap.workshop import Builder, Derived, Row, Workshop
 
 # --- readings in time ---------------------------------------------------------------------------
 
@@ -378,103 +343,7 @@ def _change_from(key: str, row: Row, shop: Workshop) -> Derived:
     return Derived("number", read, (base, other), "%" if percent else unit, own_step)
 
 
-# --- lists --------------------------------------------------------------------------------------
-
-
-def _any_code(key: str, row: Row, shop: Workshop) -> Derived:
-    return Derived("bool", shop.coded(row["name"], row), (row[key],))
-
-
-def _class_of(key: str, row: Row, shop: Workshop) -> Derived:
-    prefixes, daily = shop.medicines(row["class"]), bool(row.get("daily", False))
-
-    def taken(item: Any) -> Truth:
-        kind = resolve(prefixes, item.atc.upper())
-        belongs = {"assert": Truth.TRUE, "ask": Truth.UNKNOWN}.get(kind, Truth.FALSE)
-        return belongs & ~Truth.of(item.prn) if daily else belongs
-
-    def read(look: Look) -> Value:
-        listed = look.chart.medications
-        truths = [] if listed is None else [(taken(item), item) for item in listed.items]
-        reason = look.list_reason(MEDICATIONS)
-        sure = tuple(item for truth, item in truths if truth is Truth.TRUE)
-        if sure and reason is not Reason.TOO_OLD:
-            return Value(truth=TRUE, evidence=sure)
-        open_items = tuple(item for truth, item in truths if truth is Truth.UNKNOWN)
-        if reason is not None or open_items:
-            return unknown(reason or Reason.UNCODED, (MEDICATIONS,), open_items)
-        return Value(truth=FALSE, evidence=(listed,))
-
-    return Derived("bool", read, (row[key],))
-
-
-def _sum_equivalent(key: str, row: Row, shop: Workshop) -> Derived:
-    table, prefixes = shop.table(row["table"]), shop.medicines(row["class"])
-    step = shop.own_step(row["name"], "mg/d")
-
-    def share(item: Any) -> Fraction | None:
-        """Return the item's part in mg/d of the reference drug; None when it cannot be said."""
-        equals = table.get(item.atc.upper())
-        if equals is None:
-            return None if resolve(prefixes, item.atc.upper()) in ("assert", "ask") else Fraction(0)
-        if item.mg_per_day is None:
-            return None
-        return Fraction(item.mg_per_day) * Fraction(table["reference"]) / Fraction(equals)
-
-    def read(look: Look) -> Value:
-        reason = look.list_reason(MEDICATIONS)
-        if reason is not None:
-            return unknown(reason, (MEDICATIONS,))
-        listed = look.chart.medications
-        shares = [(share(item), item) for item in (listed.items if listed else ())]
-        lost = tuple(item for part, item in shares if part is None)
-        if lost:
-            return unknown(Reason.UNCODED, (MEDICATIONS,), lost)
-        total = steps_up(sum((part or Fraction(0) for part, _ in shares), Fraction(0)), step)
-        return number(total, total, tuple(item for part, item in shares if part))
-
-    return Derived("number", read, (row[key],), "mg/d", step)
-
-
-def _trials_adequate(key: str, row: Row, shop: Workshop) -> Derived:
-    count = int(shop.amount(row["n"], "1")[0])
-    weeks = shop.amount(row["weeks"], "wk")[0]
-    table, prefixes = shop.table("minimum_dose"), shop.medicines(row["class"])
-
-    def adequate(item: Any) -> Truth:
-        if item.current_episode is False or item.stopped_for_intolerance is True:
-            return Truth.FALSE
-        if item.judged is not None:
-            return Truth.of(item.judged) & Truth.of(item.current_episode)
-        kind = resolve(prefixes, item.atc.upper())
-        known = {"assert": Truth.TRUE, "ask": Truth.UNKNOWN}.get(kind, Truth.FALSE)
-        return (
-            known
-            & _reached(item.mg_per_day, table.get(item.atc.upper()))
-            & _reached(item.weeks, weeks)
-            & Truth.of(item.adherent)
-            & Truth.of(item.current_episode)
-            & ~Truth.of(item.stopped_for_intolerance)
-        )
-
-    def read(look: Look) -> Value:
-        listed = look.chart.antidepressant_trials
-        judged = [] if listed is None else [(adequate(item), item) for item in listed.items]
-        reason = look.list_reason(row[key])
-        sure = {item.atc for truth, item in judged if truth is Truth.TRUE}
-        if len(sure) >= count and reason is not Reason.TOO_OLD:
-            return Value(truth=TRUE, evidence=tuple(i for t, i in judged if t is Truth.TRUE))
-        doubtful = tuple(item for truth, item in judged if truth is Truth.UNKNOWN)
-        could_be = len(sure) + len({i.atc or id(i) for i in doubtful if i.atc not in sure})
-        if reason is not None or could_be >= count:
-            return unknown(reason or Reason.NOT_KNOWN, (row[key],), doubtful)
-        return Value(truth=FALSE, evidence=(listed,))
-
-    return Derived("bool", read, (row[key],))
-
-
-def _reached(amount: Decimal | None, least: Decimal | None) -> Truth:
-    return Truth.UNKNOWN if amount is None or least is None else Truth.of(amount >= least)
+# --- the closed set -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,12 +365,12 @@ OPERATORS: Mapping[str, Operator] = {
     "age": Operator(_age),
     "count_in": Operator(_count_in, may=("window", "guard")),
     "at_least": Operator(_at_least, ("of",)),
-    "any_code": Operator(_any_code, may=("assert", "ask", "counts")),
+    "any_code": Operator(any_code, may=("assert", "ask", "counts")),
     "on_file": Operator(_on_file),
     "change_from": Operator(_change_from, ("of",), ("percent",)),
-    "class_of": Operator(_class_of, ("class",), ("daily",)),
-    "trials_adequate": Operator(_trials_adequate, ("n", "weeks", "class")),
-    "sum_equivalent": Operator(_sum_equivalent, ("table", "class")),
+    "class_of": Operator(class_of, ("class",), ("daily",)),
+    "trials_adequate": Operator(trials_adequate, ("n", "weeks", "class")),
+    "sum_equivalent": Operator(sum_equivalent, ("table", "class")),
     "lowest_since": Operator(_lowest_since, ("since",)),
 }
 

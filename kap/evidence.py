@@ -294,7 +294,7 @@ def settle(name: str, direction: str, first: Deriver, second: Deriver) -> Derive
 def _both(said: Value, shown: Value) -> Value:
     reason = shown.reason if said.reason is Reason.NEVER_ASKED else said.reason
     assert reason is not None
-    return unknown(reason, said.asks, (*said.evidence, *shown.evidence))
+    return unknown(reason, shown.asks or said.asks, (*said.evidence, *shown.evidence))
 
 
 def _riskier(said: Value, shown: Value, direction: str) -> Value | None:

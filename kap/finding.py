@@ -303,7 +303,7 @@ def decimal_text(value: Fraction) -> str:
     if Fraction(exact) == value:
         return f"{exact.normalize():f}"
     hundredths = value.numerator * 100 // value.denominator
-    return f"{Decimal(hundredths) / 100:f}"
+    return f"{Decimal(hundredths) / 100:.2f}"
 
 
 def _plain(value: Any) -> str:

@@ -13,15 +13,12 @@ from typing import Any
 
 from kap.coding import Coding, FactCodes, plain_code, row_matcher
 from kap.compiled import Closure, Column, Names, ParameterValue, compile_formula
-from kap.condition import All, AnyOf, ConditionError, FactName, Formula, Not, walk
-from kap.derive import OPERATORS, Derived, operator_of
+from kap.condition import ConditionError
+from kap.derive import OPERATORS, operator_of
 from kap.evidence import (
-    ALWAYS,
     MEDICATIONS,
-    SAME_DAY,
     DateRead,
     Deriver,
-    Limit,
     Look,
     date_of,
     dated,
@@ -32,8 +29,10 @@ from kap.evidence import (
     told,
 )
 from kap.facts import FactType
+from kap.guard import insist, stand_behind, true_in
 from kap.protocol_file import Table, choice, medication_fact, name_of, only, table, texts
 from kap.rule import MARKS, Parameter, ProtocolError, Rule
+from kap.workshop import Derived
 
 UNMATCHED = "m_unmatched"
 
@@ -312,7 +311,7 @@ def _planned(rule: Rule, names: Names, derived: Mapping[str, Derived]) -> Planne
         if rule.expression is None:
             return PlannedRule(rule, _missing(rule, names, derived), slots)
         closure = compile_formula(rule.expression.tree, names)
-        _insist(rule.expression.tree, derived, rule.kind == "require", frozenset())
+        insist(rule.expression.tree, derived, rule.kind == "require", frozenset())
     except ConditionError as problem:
         raise ProtocolError(f"rule.{rule.id}: {problem}") from None
     if rule.kind == "require":
@@ -325,11 +324,11 @@ def _missing(rule: Rule, names: Names, derived: Mapping[str, Derived]) -> Closur
     slots = [names.columns[name].slot for name in rule.needs]
     tree = None if rule.only_if is None else rule.only_if.tree
     asked = None if tree is None else compile_formula(tree, names)
-    guards = frozenset() if tree is None else _true_in(tree)
+    guards = frozenset() if tree is None else true_in(tree)
     for name in rule.needs:
-        _behind(name, derived, True, guards)
+        stand_behind(name, derived, True, guards)
     if tree is not None:
-        _insist(tree, derived, False, frozenset())
+        insist(tree, derived, False, frozenset())
 
     def closure(look: Any) -> int:
         if asked is not None and not asked(look):
@@ -337,97 +336,3 @@ def _missing(rule: Rule, names: Names, derived: Mapping[str, Derived]) -> Closur
         return 1 if any(look.value(slot).reason is not None for slot in slots) else 0
 
     return closure
-
-
-def _true_in(node: Formula) -> frozenset[str]:
-    """Return the facts that must be true wherever `node` is."""
-    if isinstance(node, FactName):
-        return frozenset({node.name})
-    return frozenset().union(*map(_true_in, node.parts)) if isinstance(node, All) else frozenset()
-
-
-def _false_in(node: Formula) -> frozenset[str]:
-    """Return the facts whose being true follows where `node` is not true: `not guard or ...`."""
-    match node:
-        case Not(FactName(name)):
-            return frozenset({name})
-    return frozenset()
-
-
-def _insist(
-    node: Formula,
-    derived: Mapping[str, Derived],
-    closes: bool,
-    known: frozenset[str],
-) -> None:
-    """Insist that a guarded fact stands behind its guard; else a first dose is never known."""
-    if isinstance(node, All | AnyOf):
-        for place, part in enumerate(node.parts):
-            others = (*node.parts[:place], *node.parts[place + 1 :])
-            reveal = _true_in if isinstance(node, All) else _false_in
-            shown = frozenset().union(*map(reveal, others))
-            _insist(part, derived, closes, known | shown)
-    elif isinstance(node, Not):
-        _insist(node.part, derived, closes, known)
-    else:
-        for named in walk(node):
-            if isinstance(named, FactName):
-                _behind(named.name, derived, closes, known)
-
-
-def _behind(
-    name: str,
-    derived: Mapping[str, Derived],
-    closes: bool,
-    known: frozenset[str],
-) -> None:
-    made = derived.get(name)
-    if made is None or not made.is_since:
-        return
-    if made.guard and made.guard not in known:
-        raise ConditionError(f"{name} stands only behind its guard: `{made.guard} and ...`")
-    if not made.guard and not closes:
-        raise ConditionError(f"{name} has no guard, so it may stand only in `require` or `needs`")
-
-
-def read_limits(
-    data: Table, parameters: Mapping[str, Parameter], stages: tuple[str, ...]
-) -> dict[str, dict[str, Limit]]:
-    """Return for each stage how long each fact and list stays valid."""
-    tables = data.get("validity", {})
-    only("validity", tables, ("default", *stages))
-    default = _limits("default", tables.get("default", {}), parameters)
-    return {stage: default | _limits(stage, tables.get(stage, {}), parameters) for stage in stages}
-
-
-def _limits(stage: str, row: Table, parameters: Mapping[str, Parameter]) -> dict[str, Limit]:
-    found: dict[str, Limit] = {}
-    for key, names in row.items():
-        limit = _limit(f"validity.{stage}", key, parameters)
-        for name in texts(f"validity.{stage}.{key}", names):
-            if name in found:
-                raise ProtocolError(f"validity.{stage}: {name} stands twice")
-            found[name] = limit
-    return found
-
-
-def _limit(where: str, key: str, parameters: Mapping[str, Parameter]) -> Limit:
-    if key in _WORDS:
-        return _WORDS[key]
-    found = parameters.get(key)
-    if found is None or isinstance(found.value, tuple) or found.value != int(found.value):
-        raise ProtocolError(f"{where}.{key}: name a whole-number parameter, always or same-day")
-    if found.unit not in ("s", "min", "h", "d", "wk", "mo", "a"):
-        raise ProtocolError(f"{where}.{key}: {found.unit!r} is no time")
-    return Limit(int(found.value), found.unit)
-
-
-_WORDS = {"always": ALWAYS, "same-day": SAME_DAY}
-
-
-def check_limits(roots: Mapping[str, tuple[str, ...]], limits: Mapping[str, Any]) -> None:
-    """Refuse a protocol that reads a fact without saying how long it stays valid."""
-    read = {root for found in roots.values() for root in found}
-    for name in sorted(read):
-        if name not in limits:
-            raise ProtocolError(f"validity.default: {name} is read, but has no validity")

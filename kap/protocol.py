@@ -18,7 +18,7 @@ from typing import Any
 
 from kap.evidence import Limit
 from kap.facts import FactType, vocabulary
-from kap.plan import Plan, PlannedRule, build_plan, check_limits, read_limits
+from kap.plan import Plan, PlannedRule, build_plan
 from kap.protocol_file import (
     OTHER_SECTIONS,
     Table,
@@ -31,6 +31,7 @@ from kap.protocol_file import (
     texts,
 )
 from kap.rule import STAGES, Answer, Parameter, ProtocolError, Rule
+from kap.validity import check_limits, read_limits
 
 __all__ = ["Parameter", "Protocol", "ProtocolError", "Rule", "available", "load", "parse_protocol"]
 

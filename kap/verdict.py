@@ -152,9 +152,8 @@ class Verdict:
         """Return what `role` may read: reasons kept for others become "restricted reason"."""
         hidden = {g.rule_id: g for g in self.detail.guarded if not may_see(role, g.audience)}
         secret = {fact for guarded in hidden.values() for fact in guarded.facts}
-        shown = (_restricted(f) if f.rule_id in hidden else f for f in self.findings)
         detail = Detail(
-            findings=tuple(dict.fromkeys(shown)),
+            findings=_seen_findings(self.findings, hidden),
             quiet=tuple(rule_id for rule_id in self.quiet if rule_id not in hidden),
             unknowns=_seen_unknowns(self.unknowns, hidden),
             conflicts=tuple(c for c in self.conflicts if c.split(":")[0] not in secret),
@@ -227,6 +226,17 @@ def _finding_rows(finding: Finding) -> Iterable[str]:
 def may_see(role: str, audience: tuple[str, ...]) -> bool:
     """Return whether `role` is among those who may read a reason (no audience: everybody)."""
     return not audience or role in audience
+
+
+def _seen_findings(
+    findings: tuple[Finding, ...], hidden: Mapping[str, Guarded]
+) -> tuple[Finding, ...]:
+    shown: list[Finding] = []
+    for finding in findings:
+        seen = _restricted(finding) if finding.rule_id in hidden else finding
+        if seen not in shown:
+            shown.append(seen)
+    return tuple(shown)
 
 
 def _restricted(finding: Finding) -> Finding:
