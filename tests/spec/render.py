@@ -38,7 +38,7 @@ def _contents(by_topic: dict[str, list[Table]], protocol: Protocol) -> str:
             f"Tables of protocol {protocol.id} {protocol.version}, each row asked of the protocol "
             "by the tests. No clinician has reviewed them yet.",
             f"The question is put on {NOW:%Y-%m-%d} at {NOW:%H:%M}; `because` names the rules "
-            "that made the answer.",
+            "that made the answer, with a ? where a rule cannot be answered yet.",
             "",
             *links,
             "",
@@ -52,7 +52,8 @@ def _contents(by_topic: dict[str, list[Table]], protocol: Protocol) -> str:
 def _page(found: list[Table], protocol: Protocol) -> str:
     title = f"# {found[0].topic.replace('_', ' ').capitalize()}"
     parts = [GENERATED, title, "", *(line for table in found for line in _table(table))]
-    told = sorted({rule for table in found for row in table.rows for rule in row.because})
+    named = (rule.rstrip("?") for table in found for row in table.rows for rule in row.because)
+    told = sorted(set(named))
     return "\n".join([*parts, "## The rules named above", "", *_legend(told, protocol), ""])
 
 

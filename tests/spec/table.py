@@ -96,10 +96,14 @@ def _row(columns: Mapping[str, str], cells: list[str]) -> Row:
 
 
 def behind(verdict: Verdict) -> set[str]:
-    """Return the ids of the rules that made the answer what it is; none for `eligible`."""
+    """Return the rules that made the answer; "BP-SOFT?" is one that cannot be answered yet."""
     if verdict.answer == "eligible":
         return set()
-    return {found.rule_id for found in verdict.findings if found.verdict == verdict.answer}
+    return {
+        found.rule_id + ("?" if found.state == "unknown" else "")
+        for found in verdict.findings
+        if found.verdict == verdict.answer
+    }
 
 
 def asked(protocol: Protocol, table: Table, row: Row) -> Verdict:

@@ -16,7 +16,7 @@ from kap.facts import vocabulary
 from kap.moment import Moment
 from kap.protocol import Protocol, load, parse_protocol
 from kap.verdict import ask
-from tests.spec.table import NOW
+from tests.spec.table import NOW, Row, Table, asked
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "kap" / "protocols" / "iv-ketamine" / "2026.1.toml"
@@ -105,3 +105,16 @@ def test_the_example_files_are_answered_as_they_are_named(
     text = (ROOT / "examples" / f"{name}.json").read_text(encoding="utf-8")
     chart = Chart.from_json(json.loads(text, parse_float=Decimal))
     assert ask(protocol, "screening", chart, Moment.at(NOW)).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("weeks", "notes"),
+    [(3, set()), (4, {"IND-TRIALS-NEAR"}), (5, {"IND-TRIALS-NEAR"}), (6, set())],
+)
+def test_trials_of_four_or_five_weeks_are_flagged_as_borderline(
+    weeks: int, notes: set[str], protocol: Protocol
+) -> None:
+    table = Table("", "", "screening", "", {"tried": "antidepressant_trials"}, ())
+    row = Row({"tried": f"N06AB06 150 mg {weeks} wk; N06AX16 225 mg 12 wk"}, "", ())
+    spoke = {found.rule_id for found in asked(protocol, table, row).findings}
+    assert spoke & {"IND-TRIALS-NEAR"} == notes

@@ -40,7 +40,7 @@ def test_a_clean_person_passes_every_stage(stage: str, protocol: Protocol) -> No
 
 
 def test_every_rule_decides_some_row(protocol: Protocol) -> None:
-    told = {rule for _, row in LINES for rule in row.because}
+    told = {rule.rstrip("?") for _, row in LINES for rule in row.because}
     rules = {rule.id for rule in protocol.rules if rule.level != "N"}
     assert told == rules
 
