@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from datetime import timedelta
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import fontpkg_atkinson_hyperlegible
 from csp.constants import NONE, SELF
@@ -37,14 +39,20 @@ def choice(name: str, default: str, allowed: set[str]) -> str:
 
 
 def _secret() -> str:
-    """Return SECRET_KEY, or the key kept beside the data, made at the first start."""
+    """Return SECRET_KEY, or the key kept beside the data, made at the first start.
+
+    Two processes may start first at once: the one whose link is made last reads the other's key.
+    """
     if given := os.environ.get("SECRET_KEY"):
         return given
     kept = database.data_folder() / "secret_key"
     if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=kept.parent) as file:  # NamedTemporaryFile is 0600
             file.write(secrets.token_urlsafe(50))
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, kept)
     return kept.read_text()
 
 

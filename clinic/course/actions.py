@@ -225,14 +225,20 @@ def plan_session(
 
 @transaction.atomic
 def sign_consent(
-    *, course: Course, scope: str, version: str, language: str, text: str, signer: str, by: Author
+    *, course: Course, scope: str, version: str, language: str, text: str, signer: str, by: Author,
+    teach_back: str = "",
 ) -> Consent:
-    """Keep a signed consent with the words that were signed, and the fact that the gate reads."""
+    """Keep a signed consent with the words that were signed, and the fact that the gate reads.
+
+    Raises Refused between the start of a dose and the discharge: nobody consents under the drug.
+    """
     at = now()
+    if queries.is_dosed(course.patient):
+        raise Refused(_("No consent is taken between the start of a dose and the discharge."))
     consent = Consent.add(
         **written(course, by), course=course, scope=scope, version=version, language=language,
         text=text, text_digest=hashlib.sha256(text.encode()).hexdigest(), signer=signer,
-        signed_at=at,
+        signed_at=at, teach_back=teach_back,
     )
     _tell_consent(course, scope, True, at, by)
     audit.record(by=by, action="consent.sign", about=consent, scope=scope, version=version)

@@ -121,6 +121,7 @@ class Consent(SiteRow):
     language = models.CharField(max_length=5)
     text = models.TextField()
     text_digest = models.CharField(max_length=64)
+    teach_back = models.TextField(blank=True)
     signer = models.CharField(max_length=200)
     signed_at = models.DateTimeField()
     withdraws = models.OneToOneField(

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import QuerySet
 
 from clinic.course.models import (
@@ -191,6 +192,14 @@ def active_consent(course: Course, scope: str) -> Consent | None:
         .order_by("-signed_at")
         .first()
     )
+
+
+def is_dosed(patient: Patient) -> bool:
+    """Return whether a dose has begun, at any site, from which the person is not discharged."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT afterglow_is_dosed(%s)", [patient.pk])
+        answer: bool = cursor.fetchone()[0]
+    return answer
 
 
 def open_tasks(**where: Any) -> QuerySet[Task]:

@@ -52,6 +52,7 @@ class Migration(migrations.Migration):
                 ('language', models.CharField(max_length=5)),
                 ('text', models.TextField()),
                 ('text_digest', models.CharField(max_length=64)),
+                ('teach_back', models.TextField(blank=True)),
                 ('signer', models.CharField(max_length=200)),
                 ('signed_at', models.DateTimeField()),
                 ('patient', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='people.patient')),

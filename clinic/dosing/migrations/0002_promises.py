@@ -32,6 +32,13 @@ START = [
     " AS $$SELECT max(started_at) FROM public.dosing_infusion WHERE patient_id = patient$$",
     "REVOKE ALL ON FUNCTION afterglow_last_start(uuid) FROM PUBLIC",
     "GRANT EXECUTE ON FUNCTION afterglow_last_start(uuid) TO ag_app, ag_worker",
+    # Yes or no, over every site: has a dose begun that nobody was discharged from (INV-25)?
+    "CREATE FUNCTION afterglow_is_dosed(patient uuid) RETURNS boolean LANGUAGE sql STABLE"
+    " SECURITY DEFINER SET search_path = pg_catalog, public"
+    " AS $$SELECT EXISTS (SELECT 1 FROM public.dosing_infusion"
+    " WHERE patient_id = patient AND discharged_at IS NULL)$$",
+    "REVOKE ALL ON FUNCTION afterglow_is_dosed(uuid) FROM PUBLIC",
+    "GRANT EXECUTE ON FUNCTION afterglow_is_dosed(uuid) TO ag_app, ag_worker",
     "CREATE FUNCTION afterglow_start() RETURNS trigger LANGUAGE plpgsql AS $$"
     " DECLARE hours smallint; last timestamptz; BEGIN"
     " NEW.started_at := afterglow_now();"

@@ -1,0 +1,28 @@
+"""Consent texts as versioned data: the words that are signed."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One scope's text in one version; `verified` says whether anybody reviewed it."""
+
+    scope: str
+    version: str
+    verified: bool
+    text: dict[str, str]
+
+
+@cache
+def wording(scope: str) -> Wording:
+    """Return the text of a scope in its shipped version."""
+    name = f"{scope}.toml"
+    data = tomllib.loads(resources.files(__name__).joinpath(name).read_text(encoding="utf-8"))
+    return Wording(
+        scope, data["version"], data["verified"], {"en": data["en"].strip(), "fr": data["fr"].strip()}
+    )

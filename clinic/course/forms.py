@@ -1,0 +1,182 @@
+"""Inputs that more than one phase asks with. Nothing is preselected; a number is kept as typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import gettext as _
+
+from clinic.course.actions import Reading
+from kap.facts import FactType
+
+NOT_KNOWN = "not_known"
+ANSWERS = (
+    ("yes", gettext_lazy("Yes")),
+    ("no", gettext_lazy("No")),
+    (NOT_KNOWN, gettext_lazy("Not known")),
+)
+
+
+class Number(forms.DecimalField):
+    """An exact number; a comma is read as the decimal sign only where it cannot be a thousands one."""
+
+    def to_python(self, value: Any) -> Decimal | None:
+        """Return the Decimal that was typed; refuse what two people could read in two ways."""
+        text = str(value or "").strip().replace("\u202f", "").replace(" ", "")
+        if "," in text:
+            if len(text.rpartition(",")[2]) == 3:
+                raise forms.ValidationError(
+                    _("%(value)s can be read in two ways; write it with a point") % {"value": text}
+                )
+            text = text.replace(",", ".")
+        number: Decimal | None = super().to_python(text)
+        return number
+
+
+class KeyedForm(forms.Form):
+    """A form that writes: its key makes a second press or a replay harmless."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+
+
+class SecondSigner(KeyedForm):
+    """Another person, on the same device, with their own password."""
+
+    second_username = forms.CharField(
+        label=gettext_lazy("Second checker: user name"), max_length=150,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    second_password = forms.CharField(
+        label=gettext_lazy("Second checker: password"), max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class FactsForm(forms.Form):
+    """One input for each fact asked, by its type; an empty one says nothing at all."""
+
+    taken_on = forms.DateField(
+        label=gettext_lazy("Observed on (empty: today)"), required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+    )
+    taken_at = forms.TimeField(
+        label=gettext_lazy("Taken at (24 h, this site's time; empty: now)"), required=False,
+        widget=forms.TimeInput(attrs={"placeholder": "hh:mm", "autocomplete": "off"}),
+    )
+
+    def __init__(
+        self, *args: Any, kinds: Iterable[FactType], zone: ZoneInfo, at: datetime, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.kinds, self.zone, self.at = list(kinds), zone, at
+        language = (get_language() or "en")[:2]
+        for kind in self.kinds:
+            self.fields[kind.name] = _field(kind, language)
+
+    def asked(self) -> list[forms.BoundField]:
+        """Return the inputs of the facts alone."""
+        return [self[kind.name] for kind in self.kinds]
+
+    def clean_taken_at(self) -> datetime:
+        """Return the instant: the day and time at the site that were typed, or now."""
+        typed, day = self.cleaned_data["taken_at"], self.cleaned_data.get("taken_on")
+        if typed is None and day is None:
+            return self.at
+        local = self.at.astimezone(self.zone)
+        taken = datetime.combine(day or local.date(), typed or time(12), tzinfo=self.zone)
+        if typed is None and taken > local:
+            taken = local
+        if taken > local:
+            raise forms.ValidationError(
+                _("%(time)s is still to come; give the time it was taken")
+                % {"time": taken.strftime("%Y-%m-%d %H:%M")}
+            )
+        return taken.astimezone(self.at.tzinfo)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a form without one answer: it would say nothing."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors and not any(data.get(kind.name) not in (None, "") for kind in self.kinds):
+            raise forms.ValidationError(_("Nothing was answered; answer at least one question"))
+        return data
+
+    def readings(self, told_by_record: Iterable[str] = ()) -> list[Reading]:
+        """Return what was answered, in the vocabulary's units."""
+        data, records = self.cleaned_data, set(told_by_record)
+        given = [(kind, data[kind.name]) for kind in self.kinds]
+        return [
+            _reading(kind, value, data["taken_at"], "record" if kind.name in records else "staff")
+            for kind, value in given
+            if value not in (None, "")
+        ]
+
+
+def _field(kind: FactType, language: str) -> forms.Field:
+    label = kind.ask[language]
+    if kind.type == "bool":
+        return forms.ChoiceField(
+            label=label, choices=ANSWERS, required=False, widget=forms.RadioSelect
+        )
+    if kind.type == "number":
+        step = kind.step or Decimal(1)
+        return Number(
+            label=f"{label} ({kind.unit})" if kind.unit != "1" else label, required=False,
+            min_value=kind.low, max_value=kind.high,
+            decimal_places=max(0, -int(step.normalize().as_tuple().exponent)),
+        )
+    if kind.type == "date":
+        return forms.DateField(label=label, required=False)
+    return forms.CharField(label=label, required=False, max_length=60)
+
+
+def _reading(kind: FactType, value: Any, at: datetime, source: str) -> Reading:
+    if value == NOT_KNOWN:
+        return Reading(kind.name, None, at, source=source, reason=NOT_KNOWN)
+    if kind.type == "bool":
+        return Reading(kind.name, value == "yes", at, source=source)
+    if kind.type == "number":
+        return Reading(kind.name, f"{value:f}", at, unit=kind.unit, source=source)
+    told = value if isinstance(value, str) else value.isoformat()
+    return Reading(kind.name, told, at, source=source)
+
+
+class LiftForm(forms.Form):
+    """One finding lifted by a prescriber: a reason, an end; for level R a second person."""
+
+    rule_id = forms.ChoiceField(label=gettext_lazy("Finding"), widget=forms.RadioSelect)
+    reason = forms.CharField(
+        label=gettext_lazy("Reason (at least 20 letters)"), min_length=20, max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+    clearance = forms.CharField(
+        label=gettext_lazy("Clearance document, where one is named"), required=False, max_length=200
+    )
+    second_username = forms.CharField(
+        label=gettext_lazy("Second person (level R): user name"), required=False, max_length=150
+    )
+    second_password = forms.CharField(
+        label=gettext_lazy("Second person: password"), required=False, max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(
+        self, *args: Any, findings: Iterable[Any], zone: ZoneInfo, at: datetime, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["rule_id"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(f.rule_id, f"{f.rule_id} ({f.level}): {f.why}") for f in findings]
+        self.zone, self.at = zone, at
+
+    def clean(self) -> dict[str, Any]:
+        """Give the override its end: the end of this local day, for it is about this session."""
+        data: dict[str, Any] = super().clean() or self.cleaned_data
+        day = self.at.astimezone(self.zone).date() + timedelta(days=1)
+        data["until"] = datetime.combine(day, time(), tzinfo=self.zone)
+        return data

@@ -1,0 +1,18 @@
+from django.urls import path
+
+from clinic.intake import views
+
+app_name = "intake"
+urlpatterns = [
+    path("referrals/", views.referrals, name="referrals"),
+    path("referrals/<uuid:referral_id>/", views.referral, name="referral"),
+    path("", views.worklist, name="worklist"),
+    path("<uuid:course_id>/", views.screening, name="screening"),
+    path("<uuid:course_id>/facts", views.record_facts, name="record_facts"),
+    path("<uuid:course_id>/lists/<str:kind>/", views.review_list, name="review_list"),
+    path("<uuid:course_id>/review", views.review, name="review"),
+    path("<uuid:course_id>/consent", views.consent, name="consent"),
+    path("consents/<uuid:consent_id>/withdraw", views.withdraw_consent, name="withdraw_consent"),
+    path("decisions/<uuid:decision_id>/", views.decision, name="decision"),
+    path("decisions/<uuid:decision_id>/file", views.decision_file, name="decision_file"),
+]
