@@ -7,7 +7,7 @@ returns what changed. Source: docs/algorithms/alarm.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -50,7 +50,9 @@ class Alarm:
     silent_until: datetime | None = None
     latched: Level = Level.NONE  # the highest high level that is not acknowledged
     known: Level = Level.NONE  # the level at the last acknowledgement, and never above the present
-    heard: Mapping[str, Decimal] = MappingProxyType({})  # limit -> value at the acknowledgement
+    heard: Mapping[str, Decimal] = field(
+        default_factory=dict
+    )  # limit -> value at the acknowledgement
     raised_by: datetime | None = None  # the sample whose value brought the latched level
     reds: tuple[datetime, ...] = ()  # readings in red that a second one may still confirm
     repeat_of: str = ""

@@ -131,6 +131,8 @@ class Signal:
 Table = Mapping[str, Any]
 
 BLOOD_PRESSURE = "blood_pressure"
+# Read beside the log, not as a vital sign: the pump's rate against the order.
+_ELSEWHERE = frozenset({"pump_rate"})
 _SHORT = {"systolic": "bp", "diastolic": "bp", "heart_rate": "hr", "spo2": "spo2"} | {
     "respiratory_rate": "rr"
 }
@@ -151,6 +153,8 @@ def signals(
     known = baseline or {}
     grouped: dict[str, list[Limit]] = {}
     for vital, row in tables["alarm"].items():
+        if vital in _ELSEWHERE:
+            continue
         if vital not in vitals():
             raise AlarmError(f"alarm.{vital}: no such vital sign; use one of {', '.join(vitals())}")
         shift = spo2_offset if vital == "spo2" else None

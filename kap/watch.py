@@ -6,7 +6,7 @@ Pure: the state is a value, and travels as JSON. Source: docs/algorithms/alarm.m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
@@ -29,8 +29,8 @@ class Watch:
     value: Decimal | None = None
     at: datetime | None = None
     received_at: datetime | None = None
-    reached: _Clocks = _NO_CLOCKS
-    cleared: _Clocks = _NO_CLOCKS
+    reached: _Clocks = field(default_factory=dict)
+    cleared: _Clocks = field(default_factory=dict)
 
     def after(self, seen: Observation, *, is_confirmed: bool = True) -> Watch:
         """Return the watch once a reading is taken into account. An older reading changes nothing.
