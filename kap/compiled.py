@@ -102,7 +102,7 @@ def compile_formula(node: Formula, names: Names) -> Closure:
             return _any([compile_formula(part, names) for part in parts])
         case Member(fact, param):
             return _member(names.column(fact, ("number", "code")), names.parameter(param))
-        case Comparison():
+        case _:
             return _comparison(node, names)
 
 
@@ -198,12 +198,13 @@ def _linear(term: Term, names: Names) -> _Linear:
             return _Linear(names.column(term, ("number",)).unit, {name: Fraction(1)}, Fraction(0))
         case Product(fact, param):
             factor, unit = _scalar(param, names)
-            if unit != "1":
-                raise ConditionError(f"{term}: a factor has the unit '1', not {unit!r}")
+            if unit != "1" or not factor:
+                raise ConditionError(f"{term}: a factor has the unit '1' and is not 0")
             column = names.column(fact, ("number",))
             return _Linear(column.unit, {fact.name: factor}, Fraction(0))
-        case Sum(left, sign, right):
-            return _add(_linear(left, names), 1 if sign == "+" else -1, _linear(right, names), term)
+        case _:
+            left, right = _linear(term.left, names), _linear(term.right, names)
+            return _add(left, 1 if term.sign == "+" else -1, right, term)
 
 
 def _scalar(param: ParamName, names: Names) -> tuple[Fraction, str]:
@@ -216,9 +217,11 @@ def _scalar(param: ParamName, names: Names) -> tuple[Fraction, str]:
 def _add(left: _Linear, sign: int, right: _Linear, where: Sum) -> _Linear:
     if left.unit != right.unit:
         raise ConditionError(f"{where}: {left.unit!r} and {right.unit!r} do not mix")
-    terms = dict(left.terms)
-    for name, factor in right.terms.items():
-        terms[name] = terms.get(name, Fraction(0)) + sign * factor
+    twice = left.terms.keys() & right.terms.keys()
+    if twice:
+        # A fact that cancels itself out would seem known while it is not.
+        raise ConditionError(f"{where}: names {', '.join(sorted(twice))} twice; write it once")
+    terms = left.terms | {name: sign * factor for name, factor in right.terms.items()}
     return _Linear(left.unit, terms, left.constant + sign * right.constant)
 
 
@@ -227,7 +230,6 @@ def _comparison(node: Comparison, names: Names) -> Closure:
     scaled = {
         names.columns[name].slot: factor * names.columns[name].step
         for name, factor in form.terms.items()
-        if factor
     }
     if not scaled:
         raise ConditionError(f"{node}: compares no fact")

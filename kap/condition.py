@@ -275,8 +275,9 @@ def evaluate(node: Formula, values: Mapping[str, Known], parameters: Parameters)
             return found if isinstance(found, Truth) else Truth.UNKNOWN
         case Member(FactName(name), ParamName(param)):
             return _member(values.get(name), parameters[param])
-        case Comparison(left, op, right):
-            return _compare(_ends(Sum(left, "-", right), values, parameters), op)
+        case _:
+            apart = Sum(node.left, "-", node.right)
+            return _compare(_ends(apart, values, parameters), node.op)
 
 
 def unsettled(
@@ -313,11 +314,11 @@ def _ends(term: Term, values: Mapping[str, Known], parameters: Parameters) -> En
         case Product(FactName(name), ParamName(param)):
             pair, factor = _pair(values.get(name)), _exact(parameters[param])
             return pair and (min(e * factor for e in pair), max(e * factor for e in pair))
-        case Sum(left, sign, right):
-            a, b = _ends(left, values, parameters), _ends(right, values, parameters)
+        case _:
+            a, b = (_ends(side, values, parameters) for side in (term.left, term.right))
             if a is None or b is None:
                 return None
-            return (a[0] + b[0], a[1] + b[1]) if sign == "+" else (a[0] - b[1], a[1] - b[0])
+            return (a[0] + b[0], a[1] + b[1]) if term.sign == "+" else (a[0] - b[1], a[1] - b[0])
 
 
 def _exact(value: Decimal | tuple[Decimal | str, ...]) -> Fraction:

@@ -16,7 +16,7 @@ from kap.chart import Chart
 from kap.coding import Coding
 from kap.facts import FactType
 from kap.known import ChartError, Fact, Reason
-from kap.moment import Moment, before, span
+from kap.moment import Moment, before
 
 UNKNOWN, FALSE, TRUE = 1, 0, 2
 
@@ -65,8 +65,8 @@ class Look:
     """One chart, one moment, one stage: the values of the protocol's slots, each read once."""
 
     __slots__ = (
-        *("_all_past", "_cutoffs", "_matched", "_unmatched", "at", "chart"),
-        *("derivers", "limits", "now", "values"),
+        *("_cutoffs", "_matched", "_reasons", "_unmatched", "at", "chart"),
+        *("derivers", "limits", "now", "told_of", "values"),
     )
 
     def __init__(
@@ -83,9 +83,12 @@ class Look:
         self.limits = limits
         self.now = now
         self.values: list[Value | None] = [None] * len(derivers)
-        self._all_past = chart.latest is None or chart.latest <= at.utc
+        # When nothing lies after the moment, readings are taken from the chart as they are.
+        all_past = chart.latest is None or chart.latest <= at.utc
+        self.told_of = chart.facts.get if all_past else None
         self._cutoffs: dict[Limit, date] = {}
-        self._unmatched: dict[Any, Reason | None] = {}
+        self._reasons: dict[Any, Reason | None] = {}
+        self._unmatched: dict[Any, Value] = {}
         self._matched: dict[Any, Any] = {}
 
     def value(self, slot: int) -> Value:
@@ -98,7 +101,7 @@ class Look:
     def readings(self, name: str) -> tuple[Fact, ...]:
         """Return what was told of `name` up to this moment, oldest first."""
         told = self.chart.facts.get(name, ())
-        if self._all_past:
+        if self.told_of is not None:
             return told
         return tuple(fact for fact in told if fact.observed_at <= self.at.utc)
 
@@ -124,9 +127,9 @@ class Look:
     def list_reason(self, name: str, fact: str = "") -> Reason | None:
         """Return None when list `name` is complete and in date, also for `fact`; else why not."""
         key = (name, self.limits.get(fact))
-        if key not in self._unmatched:
-            self._unmatched[key] = self._list_reason(name, fact)
-        return self._unmatched[key]
+        if key not in self._reasons:
+            self._reasons[key] = self._list_reason(name, fact)
+        return self._reasons[key]
 
     def _list_reason(self, name: str, fact: str) -> Reason | None:
         listed = getattr(self.chart, name)
@@ -138,6 +141,16 @@ class Look:
         names = (name, fact) if fact in self.limits else (name,)
         fresh = all(self.is_fresh(held, seen, seen.date()) for held in names)
         return None if fresh else Reason.TOO_OLD
+
+    def unmatched(self, lists: tuple[str, ...], fact: str) -> Value:
+        """Return what lists that do not touch `fact` say: false when all are complete, in date."""
+        key = (lists, self.limits.get(fact))
+        found = self._unmatched.get(key)
+        if found is None:
+            reason = next(filter(None, (self.list_reason(name, fact) for name in lists)), None)
+            truth, evidence = (UNKNOWN, ()) if reason else (FALSE, (getattr(self.chart, lists[0]),))
+            found = self._unmatched[key] = Value(truth, reason=reason, evidence=evidence)
+        return found if found.reason is None else unknown(found.reason, (fact,))
 
     def matches(self, name: str, match: Matcher) -> Matches:
         """Return what `match` makes of the items of list `name`, computed once."""
@@ -153,7 +166,7 @@ Matches = Mapping[str, "tuple[str, tuple[Any, ...]]"]
 Matcher = Callable[[str, "tuple[Any, ...]"], Matches]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Limit:
     """How long something stays valid: `amount` of a UCUM unit; 0 d is the same local date."""
 
@@ -164,9 +177,6 @@ class Limit:
     def by_clock(self) -> bool:
         """Whether it is counted in UTC hours, not in local dates."""
         return self.unit in _CLOCK
-
-    def __hash__(self) -> int:
-        return id(self)
 
 
 ALWAYS = Limit(0, "always")
@@ -193,11 +203,11 @@ def told(kind: FactType, jump: tuple[int, int] | None) -> Deriver:
     is_bool = kind.type == "bool"
 
     def read(look: Look) -> Value:
-        readings = look.readings(name)
+        readings = told_of(name, ()) if (told_of := look.told_of) else look.readings(name)
         if not readings:
             return never
         latest = readings[-1]
-        if not look.is_current(latest):
+        if not look.is_fresh(name, latest.observed_at, latest.day):
             return unknown(Reason.TOO_OLD, asks, (latest,))
         if latest.value is True and is_bool:
             return Value(TRUE, None, None, None, None, (), (latest,))
@@ -251,18 +261,15 @@ def listed(fact: str, lists: tuple[str, ...], coding: Coding, retains: bool) -> 
 
     def read(look: Look) -> Value:
         touched = [name for name in lists if fact in look.matches(name, match)]
+        if not touched:
+            return look.unmatched(lists, fact)
         for name in touched:
             kind, items = look.matches(name, match)[fact]
             if kind == "assert" and (retains or look.list_reason(name, fact) is not Reason.TOO_OLD):
                 return Value(truth=TRUE, evidence=items)
-        reasons = [look.list_reason(name, fact) for name in lists]
-        if touched:
-            items = tuple(i for name in touched for i in look.matches(name, match)[fact][1])
-            return unknown(next(filter(None, reasons), Reason.UNCODED), asks, items)
-        for reason in reasons:
-            if reason is not None:
-                return unknown(reason, asks)
-        return Value(FALSE, None, None, None, None, (), (getattr(look.chart, lists[0]),))
+        reasons = (look.list_reason(name, fact) for name in lists)
+        items = tuple(i for name in touched for i in look.matches(name, match)[fact][1])
+        return unknown(next(filter(None, reasons), Reason.UNCODED), asks, items)
 
     return read
 
@@ -273,6 +280,8 @@ def settle(name: str, direction: str, first: Deriver, second: Deriver) -> Derive
 
     def read(look: Look) -> Value:
         said, shown = first(look), second(look)
+        if said.truth == shown.truth and said.truth != UNKNOWN:
+            return said
         if shown.reason is not None:
             return said if said.reason is None else _both(said, shown)
         if said.reason is not None:
@@ -318,18 +327,20 @@ def row_taken(tag: str, match: Matcher) -> Deriver:
     """Return whether a medicine on the list belongs to the interaction row `tag`."""
 
     def read(look: Look) -> Value:
-        kind, items = look.matches(MEDICATIONS, match).get(tag, ("", ()))
+        found = look.matches(MEDICATIONS, match).get(tag)
+        if found is None:
+            return look.unmatched(_MEDICATIONS, MEDICATIONS)
+        kind, items = found
         if kind == "assert":
             return Value(truth=TRUE, evidence=items)
         reason = look.list_reason(MEDICATIONS)
-        if reason is not None or items:
-            return unknown(reason or Reason.UNCODED, (MEDICATIONS,), items)
-        return Value(FALSE, None, None, None, None, (), (look.chart.medications,))
+        return unknown(reason or Reason.UNCODED, (MEDICATIONS,), items)
 
     return read
 
 
 MEDICATIONS = "medications"
+_MEDICATIONS = (MEDICATIONS,)
 
 
 def list_known(name: str) -> Deriver:
@@ -341,59 +352,3 @@ def list_known(name: str) -> Deriver:
         return Value(truth=TRUE, evidence=evidence) if reason is None else unknown(reason, (name,))
 
     return read
-
-
-# --- dates --------------------------------------------------------------------------------------
-
-
-def date_of(name: str, coded_by: tuple[str, ...], coding: Coding) -> Callable[[Look], DateRead]:
-    """Return how a date fact is read: (first day, last day, evidence, reason).
-
-    Onsets of matched diagnoses count too; the later date is the riskier and wins.
-    """
-
-    def read(look: Look) -> DateRead:
-        spans, evidence, reason = [], [], Reason.NEVER_ASKED
-        readings = look.readings(name)
-        if readings:
-            latest = readings[-1]
-            evidence.append(latest)
-            if latest.value is None:
-                reason = latest.reason or Reason.NOT_KNOWN
-            elif not look.is_current(latest):
-                reason = Reason.TOO_OLD
-            else:
-                spans.append(_days(latest.value))
-        matched = look.matches("conditions", coding.matches)
-        items = [item for fact in coded_by for item in matched.get(fact, ("", ()))[1]]
-        onsets = [getattr(item, "onset", None) for item in items]
-        if None in onsets and not spans:
-            return None, None, tuple(items), Reason.NOT_KNOWN
-        spans += [span(onset) for onset in onsets if onset]
-        if not spans:
-            return None, None, tuple(evidence), reason
-        last = max(last for _, last in spans)
-        return max(first for first, _ in spans), last, (*evidence, *items), None
-
-    return read
-
-
-def dated(name: str, date_read: Callable[[Look], DateRead]) -> Deriver:
-    """Return whether a date fact is known, as a value whose code is the date it may be latest."""
-
-    def read(look: Look) -> Value:
-        _, last, evidence, reason = date_read(look)
-        if last is None:
-            return unknown(reason or Reason.NOT_KNOWN, (name,), evidence)
-        return Value(code=last.isoformat(), evidence=evidence)
-
-    return read
-
-
-DateRead = tuple[date | None, date | None, tuple[Any, ...], Reason | None]
-
-
-def _days(value: Any) -> tuple[date, date]:
-    if isinstance(value, datetime):
-        return value.date(), value.date()
-    return (value, value) if isinstance(value, date) else span(value)

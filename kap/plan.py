@@ -14,14 +14,12 @@ from typing import Any
 from kap.coding import Coding, FactCodes, plain_code, row_matcher
 from kap.compiled import Closure, Column, Names, ParameterValue, compile_formula
 from kap.condition import ConditionError
+from kap.dates import DateRead, date_of, dated
 from kap.derive import OPERATORS, operator_of
 from kap.evidence import (
     MEDICATIONS,
-    DateRead,
     Deriver,
     Look,
-    date_of,
-    dated,
     list_known,
     listed,
     row_taken,

@@ -71,6 +71,7 @@ class Protocol:
         repr=False
     )  # alarm, alarm_param, schedule, source: as written
     plan: Plan = field(repr=False, compare=False)
+    dated: tuple[Parameter, ...] = field(repr=False)  # those that hold only between dates
 
     def stage(self, name: str) -> Stage:
         """Return a stage; ProtocolError when this protocol has none of that name."""
@@ -91,7 +92,7 @@ class Protocol:
 
     def demand_effective(self, day: date) -> None:
         """Refuse a day on which one of the parameters does not hold."""
-        for parameter in self.parameters.values():
+        for parameter in self.dated:
             if not parameter.is_effective(day):
                 raise ProtocolError(
                     f"param.{parameter.name} is not in effect on {day}; use another version"
@@ -126,6 +127,7 @@ def parse_protocol(
         facts=known,
         tables=MappingProxyType({name: data.get(name, {}) for name in OTHER_SECTIONS}),
         plan=plan,
+        dated=tuple(p for p in parameters.values() if p.effective_from or p.effective_to),
     )
 
 
@@ -263,12 +265,16 @@ def load(protocol_id: str, version: str | None = None) -> Protocol:
     folder = resources.files("kap").joinpath("protocols")
     path = f"{protocol_id}/{wanted}.toml"
     content = folder.joinpath(path).read_bytes()
-    sums = folder.joinpath("SHA256SUMS")
-    check_sum(path, content, sums.read_text(encoding="utf-8") if sums.is_file() else "")
-    found = parse_protocol(content.decode())
-    if (found.id, found.version) != (protocol_id, wanted):
-        raise ProtocolError(f"{path} says it is {found.id}@{found.version}")
-    return found
+    sums = folder.joinpath("SHA256SUMS").read_text(encoding="utf-8")
+    check_sum(path, content, sums)
+    return named(path, parse_protocol(content.decode()))
+
+
+def named(path: str, protocol: Protocol) -> Protocol:
+    """Return `protocol` if it says that it is what its path says."""
+    if path != f"{protocol.id}/{protocol.version}.toml":
+        raise ProtocolError(f"{path} says it is {protocol.id}@{protocol.version}")
+    return protocol
 
 
 def check_sum(path: str, content: bytes, sums: str) -> None:

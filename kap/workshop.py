@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import Any
 from typing import Protocol as Shape
 
-from kap.evidence import DateRead, Deriver, Look
+from kap.dates import DateRead
+from kap.evidence import Deriver, Look
 from kap.facts import FactType
 
 

@@ -17,11 +17,20 @@ PARAMS = {
     "hard": Decimal(160),
     "factor": Decimal("1.2"),
     "minus": Decimal("-1"),
+    "nought": Decimal(0),
     "codes": ("TRD", "OCD"),
     "doses": (Decimal(28), Decimal(56)),
     "odd": Decimal("0.5"),
 }
-UNITS = {"hard": "mm", "factor": "1", "minus": "1", "codes": "1", "doses": "mm", "odd": "mm"}
+UNITS = {
+    "hard": "mm",
+    "factor": "1",
+    "minus": "1",
+    "nought": "1",
+    "codes": "1",
+    "doses": "mm",
+    "odd": "mm",
+}
 COLUMNS = {
     "a": Column(0, "bool"),
     "b": Column(1, "bool"),
@@ -211,7 +220,10 @@ def test_everything_else_is_refused_with_its_column(text: str, column: int) -> N
         ("code in param.doses", "list that holds numbers"),
         ("x * param.hard > y", "a factor has the unit '1'"),
         ("5 < 6", "compares no fact"),
-        ("x - x < y - y", "compares no fact"),
+        ("param.hard < param.odd", "compares no fact"),
+        ("x - x < y", "names x twice"),
+        ("x < y - x", "names x twice"),
+        ("n * param.nought < 5", "is not 0"),
     ],
 )
 def test_what_means_nothing_is_refused_at_load(text: str, said: str) -> None:

@@ -223,6 +223,36 @@ def test_a_told_age_and_a_derived_age_that_differ_are_a_conflict_without_a_riski
     assert number("age", chart(born, told("age", 30))) is Reason.UNCONFIRMED
 
 
+NEEDED = ("cv_event_date", "last_start", "indication", "medications")
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_date_an_instant_a_code_and_a_list_may_be_needed(name: str) -> None:
+    body = f'needs = ["{name}"]'
+    protocol = small(TEXT + rule("X", "I", body, "need_more_information"))
+    assert read(name, Chart(), protocol=protocol).reason is Reason.NEVER_ASKED
+    patient = chart(
+        told("cv_event_date", "2014"),
+        told("last_start", NOW),
+        told("indication", "TRD"),
+        medications=reviewed(),
+    )
+    assert read(name, patient, protocol=protocol).reason is None
+
+
+def test_a_date_expires_like_any_fact_and_an_instant_gives_its_local_day() -> None:
+    expiring = TEXT.replace('"birth_date", ', "").replace(
+        "bp_valid = [", 'bp_valid = ["birth_date", '
+    )
+    born = told("birth_date", date(1980, 1, 1), 31 * DAY)
+    value = read("age", chart(born), protocol=small(expiring))
+    assert value.reason is Reason.TOO_OLD
+    since_start = TEXT.replace('since = "course_start"', 'since = "last_start"')
+    scores = [told("phq9", 2, 40 * DAY), told("phq9", 6, DAY)]
+    patient = chart(told("last_start", NOW - timedelta(days=2)), *scores)
+    assert read("phq9_best", patient, protocol=small(since_start)).low == 6
+
+
 # --- counting -----------------------------------------------------------------------------------
 
 

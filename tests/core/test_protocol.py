@@ -12,7 +12,15 @@ import pytest
 from kap.chart import Chart
 from kap.examples import check
 from kap.facts import read_vocabulary
-from kap.protocol import ProtocolError, available, canonical, check_sum, load, parse_protocol
+from kap.protocol import (
+    ProtocolError,
+    available,
+    canonical,
+    check_sum,
+    load,
+    named,
+    parse_protocol,
+)
 from kap.verdict import Answer, ask
 from tests.core.small_protocol import (
     AGAIN,
@@ -53,6 +61,12 @@ def test_a_released_file_that_was_altered_is_refused() -> None:
     check_sum("a/2.toml", b"not listed", f"{right}  a/1.toml\n")
     with pytest.raises(ProtocolError, match="not the released file"):
         check_sum("a/1.toml", b"altered", f"{right}  a/1.toml\n")
+
+
+def test_a_file_is_what_its_path_says() -> None:
+    assert named("small/1.0.toml", PROTOCOL) is PROTOCOL
+    with pytest.raises(ProtocolError, match=r"small/2\.0\.toml says it is small@1\.0"):
+        named("small/2.0.toml", PROTOCOL)
 
 
 def test_what_a_protocol_holds_can_be_read() -> None:

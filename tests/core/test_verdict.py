@@ -5,16 +5,28 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from kap.chart import Chart, ChartError, Condition, Fact, Medication, Moment, Reason, ReviewedList
+from kap.chart import (
+    Allergy,
+    Chart,
+    ChartError,
+    Condition,
+    Fact,
+    Medication,
+    Moment,
+    Reason,
+    ReviewedList,
+    Trial,
+)
 from kap.evidence import TRUE, Value
 from kap.lift import refusal
 from kap.protocol import ProtocolError
 from kap.verdict import Answer, Lift, Verdict, ask, decision, may_see, replay, suppose
-from tests.core.small_protocol import AT, NOW, chart, small, told
+from tests.core.small_protocol import AGAIN, AT, NOW, TEXT, chart, rule, small, told
 
 PROTOCOL = small()
 LISTS = {
@@ -345,6 +357,37 @@ def test_a_value_names_its_evidence_its_source_and_its_time() -> None:
     assert value.observed_at == pressure.observed_at
     assert (value.source, value.text) == ("staff", "150")
     assert value.evidence[-1].endswith("staff [bp-1]")
+
+
+def test_a_need_a_trial_and_an_allergy_show_what_they_were_read_from() -> None:
+    more = (
+        rule("X", "P", 'when = "ketamine_allergy"', "defer", AGAIN)
+        + rule("Y", "P", 'when = "two_trials"', "defer", AGAIN)
+        + rule("Z", "I", 'needs = ["medications", "age"]', "need_more_information")
+    )
+    trials = tuple(
+        Trial(atc, Decimal(50), Decimal(6), True, False, True, id=atc[-1])
+        for atc in ("N06AB06", "N06AB04")
+    )
+    patient = replace(
+        well(),
+        allergies=ReviewedList(NOW, True, (Allergy("N01AX03"),)),
+        antidepressant_trials=ReviewedList(NOW, True, trials),
+    )
+    verdict = ask(small(TEXT + more), "screening", patient, AT)
+    values = {v.name: v for f in verdict.findings for v in f.values}
+    assert values["ketamine_allergy"].evidence == ("allergy N01AX03",)
+    assert values["two_trials"].evidence == ("trial of N06AB06 [6]", "trial of N06AB04 [4]")
+    assert values["medications"].text == "reviewed"
+
+
+def test_reasons_kept_from_a_reader_are_told_once() -> None:
+    again = rule("NOW-SI-2", "A", 'when = "si_intent"', "refer_now", 'audience = ["nurse"]')
+    patient = well(told("si_intent", True))
+    verdict = ask(small(TEXT + again), "screening", patient, AT)
+    assert len(verdict.findings) == 2
+    assert len(verdict.seen_by("patient").findings) == 1
+    assert len(verdict.seen_by("prescriber").findings) == 2
 
 
 def test_every_raw_fact_and_list_read_is_named() -> None:
