@@ -1,0 +1,1 @@
+"""The alarm cases, told as a nurse would tell them."""
