@@ -106,6 +106,7 @@ class Infusion(Recorded):
     stopped_at = models.DateTimeField(null=True)
     delivered_ug = models.PositiveIntegerField(null=True)
     discharged_at = models.DateTimeField(null=True)
+    left_at = models.DateTimeField(null=True)  # against advice: never a discharge
 
     class Meta:
         constraints = [

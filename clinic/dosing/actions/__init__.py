@@ -1,0 +1,59 @@
+"""Writing the hour: the order, the start, the log, the feed, the way home.
+
+Each action: load, ask the core, write, audit; one transaction. Pause, stop and emergency ask nobody.
+"""
+
+from clinic.dosing.actions.home import close_vial, discharge, leave_against_advice
+from clinic.dosing.actions.log import emergency, pause, record_event, resume, say, stop, undo
+from clinic.dosing.actions.monitor import (
+    acknowledge,
+    beat,
+    bind,
+    close_alarm,
+    record_observations,
+    record_set,
+    release,
+    score,
+    tick_alarms,
+)
+from clinic.dosing.actions.order import meet_condition, override, sign_order, tell_record
+from clinic.dosing.actions.start import (
+    AUTHORIZATION_LIFE,
+    Changed,
+    authorise,
+    lock_patient,
+    neutral,
+    start_infusion,
+)
+
+__all__ = [
+    "AUTHORIZATION_LIFE",
+    "Changed",
+    "acknowledge",
+    "authorise",
+    "beat",
+    "bind",
+    "close_alarm",
+    "close_vial",
+    "discharge",
+    "emergency",
+    "leave_against_advice",
+    "lock_patient",
+    "meet_condition",
+    "neutral",
+    "override",
+    "pause",
+    "record_event",
+    "record_observations",
+    "record_set",
+    "release",
+    "resume",
+    "say",
+    "score",
+    "sign_order",
+    "start_infusion",
+    "stop",
+    "tell_record",
+    "tick_alarms",
+    "undo",
+]

@@ -1,0 +1,57 @@
+"""`clinic watch`: once a second, see silence, say one is alive, seal the audit chain."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, InterfaceError, connection
+
+from clinic.audit import actions as audit
+from clinic.dosing import actions
+from clinic.people import access
+
+WATCH_LOCK = 7_401_003
+SECOND = 1.0
+log = logging.getLogger(__name__)
+
+
+def hold_watch() -> bool:
+    """Return whether this process is the one that watches; the lock falls with its connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [WATCH_LOCK])
+        return bool(cursor.fetchone()[0])
+
+
+def look() -> int:
+    """Watch once: every live session's alarms, the heartbeat, the seal; return the rows sealed."""
+    with access.acting(access.worker("watch")) as by:
+        actions.tick_alarms(by=by)
+        actions.beat(by=by)
+    with access.acting(access.worker("watch")):
+        return audit.seal()
+
+
+class Command(BaseCommand):
+    """Watch until stopped; a restart of the database is waited out."""
+
+    help = "See silence: tick the alarms, beat, and seal the audit chain each second."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Watch for ever; a second process waits until the first is gone."""
+        holds = False
+        while True:
+            begun = time.monotonic()
+            try:
+                if not holds and (holds := hold_watch()):
+                    self.stdout.write("watching")
+                    self.stdout.flush()
+                if holds:
+                    look()
+            except (DatabaseError, InterfaceError) as error:
+                log.error("watch lost the database: %s", type(error).__name__)
+                connection.close()
+                holds = False
+            time.sleep(max(0.0, SECOND - (time.monotonic() - begun)))

@@ -1,0 +1,59 @@
+"""The wall board: one row a room, fixed order; what is stale has its value removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from clinic.audit.author import Author
+from clinic.course.models import Session
+from clinic.dosing.live import Live
+from clinic.dosing.models import Infusion
+from clinic.people.models import Site
+
+BEFORE, AFTER = timedelta(hours=4), timedelta(hours=8)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One room: initials only, phase, numbers, alarms."""
+
+    session: Session
+    live: Live
+
+    @property
+    def initials(self) -> str:
+        """Return the person's initials: a wall is read by strangers."""
+        words = str(self.session.patient.legal_name).split()
+        return ".".join(word[0].upper() for word in (*words[:1], *words[1:][-1:])) + "."
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the planned start has passed and nobody has arrived."""
+        return (
+            self.live.state.phase.value == "planned" and self.live.at > self.session.planned_start
+        )
+
+
+def sites(by: Author) -> list[Site]:
+    """Return the reader's sites."""
+    return list(Site.objects.filter(code__in=by.sites).order_by("code"))
+
+
+def rows(by: Author, at: datetime) -> list[Row]:
+    """Return who is or will be in a room: begun and not gone, or planned around now."""
+    here = Infusion.objects.filter(discharged_at__isnull=True, left_at__isnull=True)
+    planned = Q(planned_start__range=(at - BEFORE, at + AFTER), infusion__isnull=True)
+    found = (
+        Session.objects.filter(
+            Q(pk__in=here.values("session")) | planned,
+            kind=Session.Kind.DOSING,
+            replaced_by__isnull=True,
+            site_id__in=by.sites,
+        )
+        .select_related("course__protocol", "patient", "site")
+        .order_by("site_id", "room", "planned_start")
+    )
+    return [Row(session, Live(session, at)) for session in found]

@@ -1,0 +1,451 @@
+"""The order, the start gate, the monitor's binding and the way home: pages around the hour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.contrib import messages
+from django.forms import Form
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+
+from clinic.audit import actions as audit
+from clinic.course import queries as course_queries
+from clinic.course.actions import Refused, record_facts
+from clinic.course.models import Session
+from clinic.database import now
+from clinic.dosing import actions, queries
+from clinic.dosing.forms import (
+    BindForm,
+    ConditionForm,
+    FactsForm,
+    KeyedForm,
+    LeaveForm,
+    LiftForm,
+    OrderForm,
+    SecondSigner,
+    StartForm,
+)
+from clinic.dosing.models import Device, Order, StartAuthorization
+from clinic.people.access import ClinicRequest, second_person
+from kap.ceilings import DoseError
+from kap.dose import DosePlan
+from kap.facts import vocabulary
+from kap.quantity import shown
+from kap.verdict import Verdict
+
+Did = HttpResponse | None
+# What is measured again at a gate although it is known.
+AGAIN = {
+    "start": ("systolic", "diastolic", "heart_rate", "spo2", "weight"),
+    "discharge": (
+        *("systolic_session", "diastolic_session", "heart_rate_session", "spo2_session"),
+        *("moaas", "oriented", "aldrete", "padss", "gait_steady", "dissociation", "distress"),
+        *("nausea", "sips_tolerated", "escort_present"),
+    ),
+}
+
+
+def page_of(request: ClinicRequest, session: Session, **more: Any) -> dict[str, Any]:
+    """Return what every page of a session shows."""
+    infusion = queries.infusion_of(session)
+    standing = infusion.order if infusion else queries.order_of(session)
+    return {
+        "session": session,
+        "course": session.course,
+        "patient": session.patient,
+        "site": session.site,
+        "order": standing,
+        "order_text": order_text(standing) if standing else "",
+        "dose_mg": shown(Decimal(standing.dose_ug).scaleb(-3)) if standing else "",
+        "short_name": short_name(session),
+        "infusion": infusion,
+        "new_key": uuid4(),
+        "by": request.by,
+        **more,
+    }
+
+
+def short_name(session: Session) -> str:
+    """Return the person as staff say it: Marie K."""
+    first, *rest = str(session.patient.legal_name).split()
+    called = session.patient.preferred_name or first
+    return f"{called} {rest[-1][0]}." if rest else called
+
+
+def order_text(row: Order) -> str:
+    """Return an order in one line, each number with its unit."""
+    return _(
+        "%(dose)s mg over %(minutes)s min = %(final)s mL at %(rate)s mL/h, draw %(draw)s mL"
+    ) % {
+        "dose": shown(Decimal(row.dose_ug).scaleb(-3)),
+        "minutes": row.minutes,
+        "final": shown(Decimal(row.final_ul).scaleb(-3)),
+        "rate": shown(Decimal(row.rate_ul_h).scaleb(-3)),
+        "draw": shown(Decimal(row.draw_ul).scaleb(-3)),
+    }
+
+
+def seen(request: ClinicRequest, verdict: Verdict) -> Verdict:
+    """Return the verdict as this reader's roles may see it."""
+    return verdict.seen_by(request.by.role)
+
+
+def attempt(form: Form, act: Callable[[], object]) -> bool:
+    """Return whether the action was done; its refusal stands in the form, in words."""
+    try:
+        act()
+    except (Refused, PermissionError, DoseError) as refusal:
+        form.add_error(None, str(refusal))
+        return False
+    return True
+
+
+# -- the order --------------------------------------------------------------------------------------
+
+
+def order(request: ClinicRequest, session_id: UUID) -> HttpResponse:
+    """Ask for a dose, show its arithmetic and the gate's answer, sign it."""
+    session = queries.session_of(session_id)
+    form = OrderForm(request.POST or None, initial=_chosen(request))
+    at = now()
+    gate, plan = queries.order_gate(session, at), None
+    weight = queries.weight_of(gate)
+    if request.method == "POST" and form.is_valid():
+        draft = queries.Draft(**{k: v for k, v in form.cleaned_data.items() if k != "key"})
+        if "sign" in request.POST and attempt(
+            form,
+            lambda: actions.sign_order(
+                session=session, draft=draft, key=form.cleaned_data["key"], by=request.by
+            ),
+        ):
+            messages.success(request, _("Order signed."))
+            return redirect("dosing:start", session_id=session.pk)
+        if weight is not None:
+            plan = _planned(form, draft, weight[0].kg, session)
+            gate = queries.order_gate(session, at, plan) if plan is not None else gate
+    audit.record(by=request.by, action="order.view", about=session)
+    page = _order_page(request, session, form, gate, plan)
+    return render(request, "dosing/order.html", page, status=400 if form.errors else 200)
+
+
+def _chosen(request: ClinicRequest) -> dict[str, Any]:
+    """Return the key, and what was chosen by a chip: nothing else is filled in."""
+    chips = {name: request.GET[name] for name in ("mg_per_kg", "minutes") if name in request.GET}
+    return {"key": uuid4(), **chips}
+
+
+def _planned(
+    form: Form, draft: queries.Draft, weight_kg: Decimal, session: Session
+) -> DosePlan | None:
+    try:
+        return queries.planned(draft, weight_kg, course_queries.protocol_of(session.course))
+    except DoseError as error:
+        form.add_error(None, str(error))
+        return None
+
+
+def _order_page(
+    request: ClinicRequest,
+    session: Session,
+    form: OrderForm,
+    gate: queries.Gate,
+    plan: DosePlan | None,
+) -> dict[str, Any]:
+    parameters = course_queries.protocol_of(session.course).parameters
+    return page_of(
+        request,
+        session,
+        form=form,
+        gate=gate,
+        plan=plan,
+        verdict=seen(request, gate.verdict),
+        weight=queries.weight_of(gate),
+        last_weight=queries.latest(session, "weight", gate.at),
+        screening=queries.screening_decision(session.course),
+        usual={
+            "mg_per_kg": parameters["dose_usual"].value,
+            "minutes": parameters["min_minutes"].value,
+        },
+        strengths=parameters["vial_strengths"].value,
+        lift_form=_lift_form(request, gate),
+        may_sign=plan is not None and gate.is_open,
+        asked_mg=shown(plan.dose_mg) if plan is not None else "",
+    )
+
+
+# -- the gate ---------------------------------------------------------------------------------------
+
+
+def start(request: ClinicRequest, session_id: UUID) -> HttpResponse:
+    """Show the start gate as a checklist; take facts, conditions, the second check, the start."""
+    session = queries.session_of(session_id)
+    standing = queries.order_of(session)
+    if standing is None or queries.infusion_of(session) is not None:
+        audit.record(by=request.by, action="start.view", about=session)
+        return render(request, "dosing/start.html", page_of(request, session))
+    gate = queries.start_gate(session, standing, now())
+    forms: dict[str, Any] = _gate_forms(request, gate)
+    forms["check_form"] = StartForm(_posted(request, "check"), initial={"key": uuid4()})
+    if request.method == "POST" and (done := _start_did(request, gate, forms)):
+        return done
+    audit.record(by=request.by, action="start.view", about=session)
+    gate = queries.start_gate(session, standing, now())
+    page = page_of(
+        request,
+        session,
+        gate=gate,
+        verdict=seen(request, gate.verdict),
+        bound=queries.bound_to(session),
+        authorization=live_authorization(session, gate.at),
+        plan=queries.plan_of(standing),
+        bind_form=BindForm(devices=free_devices(session), initial={"key": uuid4()}),
+        **forms,
+    )
+    failed = any(form is not None and form.errors for form in forms.values())
+    return render(request, "dosing/start.html", page, status=400 if failed else 200)
+
+
+def live_authorization(session: Session, at: datetime) -> StartAuthorization | None:
+    """Return the newest second check that still holds."""
+    rows = StartAuthorization.objects.filter(session=session, expires_at__gt=at)
+    return rows.select_related("second_checker", "issuer").order_by("-decided_at").first()
+
+
+def _posted(request: ClinicRequest, do: str) -> Any:
+    return request.POST if request.method == "POST" and request.POST.get("do") == do else None
+
+
+def _gate_forms(request: ClinicRequest, gate: queries.Gate) -> dict[str, Any]:
+    """Return the forms by which a gate is opened: facts, conditions, overrides."""
+    return {
+        "facts_form": FactsForm(
+            _posted(request, "facts"),
+            kinds=gate.asks({request.by.role, *request.by.roles}),
+            zone=gate.session.site.tz,
+            at=gate.at,
+        ),
+        "again_form": FactsForm(
+            _posted(request, "again"),
+            kinds=[vocabulary()[name] for name in AGAIN[gate.stage]],
+            zone=gate.session.site.tz,
+            at=gate.at,
+        ),
+        "condition_form": ConditionForm(_posted(request, "condition")),
+        "lift_form": _lift_form(request, gate),
+    }
+
+
+def _lift_form(request: ClinicRequest, gate: queries.Gate) -> LiftForm | None:
+    found = gate.liftable({request.by.role, *request.by.roles})
+    posted = _posted(request, "lift")
+    return (
+        LiftForm(posted, findings=found, zone=gate.session.site.tz, at=gate.at) if found else None
+    )
+
+
+def gate_did(request: ClinicRequest, gate: queries.Gate, forms: dict[str, Any]) -> bool:
+    """Do what a gate's form asked; return whether it was done."""
+    do, by = request.POST.get("do"), request.by
+    if do in ("facts", "again"):
+        form = forms[f"{do}_form"]
+        return form.is_valid() and attempt(
+            form,
+            lambda: record_facts(
+                of=gate.session,
+                session=gate.session,
+                by=by,
+                readings=form.readings(queries.STATED_HERE),
+            ),
+        )
+    if do == "condition" and forms["condition_form"].is_valid():
+        text = forms["condition_form"].cleaned_data["text"]
+        return attempt(
+            forms["condition_form"], lambda: actions.meet_condition(gate=gate, text=text, by=by)
+        )
+    if do == "lift" and forms["lift_form"] is not None and forms["lift_form"].is_valid():
+        return attempt(forms["lift_form"], lambda: _lift(request, gate, forms["lift_form"]))
+    return False
+
+
+def _lift(request: ClinicRequest, gate: queries.Gate, form: LiftForm) -> None:
+    data, second = form.cleaned_data, None
+    if data["second_username"]:
+        second = second_person(
+            request,
+            username=data["second_username"],
+            password=data["second_password"],
+            roles=("prescriber", "nurse", "medical_director"),
+            site=gate.session.site_id,
+        )
+    actions.override(
+        gate=gate,
+        rule_id=data["rule_id"],
+        reason=data["reason"],
+        expires_at=data["until"],
+        second=second,
+        clearance=data["clearance"],
+        by=request.by,
+    )
+
+
+def _start_did(request: ClinicRequest, gate: queries.Gate, forms: dict[str, Any]) -> Did:
+    """Return where to go once what the start page's form asked is done; None when it was not."""
+    session, here = gate.session, redirect("dosing:start", session_id=gate.session.pk)
+    if gate_did(request, gate, forms):
+        return here
+    check = forms["check_form"]
+    if request.POST.get("do") == "check" and check.is_valid():
+        return here if attempt(check, lambda: _check(request, session, check)) else None
+    if request.POST.get("do") == "start":
+        form = forms["begin_form"] = KeyedForm(request.POST)
+        if form.is_valid() and attempt(form, lambda: _begin(request, session, form)):
+            return redirect("dosing:session", session_id=session.pk)
+    return None
+
+
+def _check(request: ClinicRequest, session: Session, form: StartForm) -> None:
+    """The second checker signs on this device and keys the rate anew."""
+    data, standing = form.cleaned_data, queries.order_of(session)
+    assert standing is not None
+    second = second_person(
+        request,
+        username=data["second_username"],
+        password=data["second_password"],
+        roles=("nurse", "prescriber"),
+        site=session.site_id,
+    )
+    actions.authorise(
+        session=session,
+        order=standing,
+        second=second,
+        rate_ml_h=data["rate_ml_h"],
+        key=data["key"],
+        by=request.by,
+    )
+
+
+def _begin(request: ClinicRequest, session: Session, form: KeyedForm) -> None:
+    authorization = get_object_or_404(
+        StartAuthorization.objects.select_related("order__course__protocol", "order__site"),
+        pk=request.POST.get("authorization"),
+        session=session,
+    )
+    actions.start_infusion(authorization=authorization, key=form.cleaned_data["key"], by=request.by)
+
+
+# -- the monitor ------------------------------------------------------------------------------------
+
+
+def bind(request: ClinicRequest, session_id: UUID) -> HttpResponse:
+    """Bind a monitor of the site to the person in the chair."""
+    session = queries.session_of(session_id)
+    form = BindForm(request.POST, devices=free_devices(session))
+    if form.is_valid() and attempt(form, lambda: _bind(request, session, form)):
+        messages.success(request, _("The monitor is bound to this session."))
+        return redirect(request.POST.get("next") or "dosing:session", session_id=session.pk)
+    audit.record(by=request.by, action="device.bind", about=session, outcome="refused")
+    page = page_of(request, session, bind_form=form)
+    return render(request, "dosing/bind.html", page, status=400)
+
+
+def free_devices(session: Session) -> Any:
+    """Return the site's devices that are bound to nobody."""
+    return Device.objects.filter(site_id=session.site_id).exclude(
+        associations__released_at__isnull=True, associations__isnull=False
+    )
+
+
+def _bind(request: ClinicRequest, session: Session, form: BindForm) -> None:
+    data = form.cleaned_data
+    actions.bind(
+        session=session,
+        device=data["device"],
+        mrn=data["mrn"],
+        birth_date=data["birth_date"],
+        key=data["key"],
+        by=request.by,
+    )
+
+
+# -- the way home -----------------------------------------------------------------------------------
+
+
+def discharge(request: ClinicRequest, session_id: UUID) -> HttpResponse:
+    """Show the gates of the way home; take facts and overrides, sign, or record who leaves."""
+    session = queries.session_of(session_id)
+    infusion = queries.infusion_of(session)
+    if (
+        infusion is None
+        or infusion.stopped_at is None
+        or infusion.discharged_at
+        or infusion.left_at
+    ):
+        audit.record(by=request.by, action="discharge.view", about=session)
+        return render(request, "dosing/discharge.html", page_of(request, session))
+    gate = queries.discharge_gate(session, now())
+    forms = _gate_forms(request, gate)
+    forms["close_form"] = SecondSigner(_posted(request, "close"), initial={"key": uuid4()})
+    forms["leave_form"] = LeaveForm(_posted(request, "leave"), initial={"key": uuid4()})
+    if request.method == "POST" and (done := _discharge_did(request, gate, forms)):
+        return done
+    audit.record(by=request.by, action="discharge.view", about=session)
+    gate = queries.discharge_gate(session, now())
+    page = page_of(
+        request,
+        session,
+        gate=gate,
+        verdict=seen(request, gate.verdict),
+        given_mg=shown(Decimal(infusion.delivered_ug or 0).scaleb(-3)),
+        waste_mg=shown(Decimal(queries.waste_ug(infusion)).scaleb(-3)),
+        vial_closed="vial_ledger_closed" not in {u.fact for u in gate.verdict.unknowns},
+        **forms,
+    )
+    failed = any(form is not None and form.errors for form in forms.values())
+    return render(request, "dosing/discharge.html", page, status=400 if failed else 200)
+
+
+def _discharge_did(request: ClinicRequest, gate: queries.Gate, forms: dict[str, Any]) -> Did:
+    session, here = gate.session, redirect("dosing:discharge", session_id=gate.session.pk)
+    if gate_did(request, gate, forms):
+        return here
+    do, close, leave = request.POST.get("do"), forms["close_form"], forms["leave_form"]
+    if do == "close" and close.is_valid():
+        return here if attempt(close, lambda: _close_vial(request, session, close)) else None
+    if do == "leave" and leave.is_valid():
+        done = attempt(
+            leave,
+            lambda: actions.leave_against_advice(
+                session=session,
+                reason=leave.cleaned_data["reason"],
+                key=leave.cleaned_data["key"],
+                by=request.by,
+            ),
+        )
+        return redirect("dosing:session", session_id=session.pk) if done else None
+    if do == "sign":
+        form = forms["sign_form"] = KeyedForm(request.POST)
+        if form.is_valid() and attempt(
+            form,
+            lambda: actions.discharge(session=session, key=form.cleaned_data["key"], by=request.by),
+        ):
+            return redirect("dosing:record", session_id=session.pk)
+    return None
+
+
+def _close_vial(request: ClinicRequest, session: Session, form: SecondSigner) -> None:
+    """Two persons sign what was given and what was wasted."""
+    data = form.cleaned_data
+    second = second_person(
+        request,
+        username=data["second_username"],
+        password=data["second_password"],
+        roles=("nurse", "prescriber", "pharmacist"),
+        site=session.site_id,
+    )
+    actions.close_vial(session=session, second=second, key=data["key"], by=request.by)

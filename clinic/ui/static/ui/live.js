@@ -1,0 +1,219 @@
+/* The live session page. The socket is never asked whether a value is fresh: this page's own clock
+   decides (docs/algorithms/live-feed.md). Ages come from the server; the time passed since is the
+   larger of two clocks, so that neither a sleeping tab nor a wall clock set back makes a value young. */
+(() => {
+  "use strict";
+  const root = document.getElementById("live");
+  if (!root) return;
+  const data = root.dataset, words = JSON.parse(document.getElementById("live-words").textContent);
+  const all = (selector, from = root) => [...from.querySelectorAll(selector)];
+  const one = (id) => document.getElementById(id);
+
+  /* -- time: a stamp now, and the milliseconds since one ------------------------------------------ */
+  const stamp = () => [performance.now(), Date.now()];
+  const since = ([ticks, wall]) => Math.max(performance.now() - ticks, Date.now() - wall);
+  const opened = [0, performance.timeOrigin];
+  let heard = opened, synced = true, source = null, seq = data.seq, chartDue = false;
+
+  const tiles = {};
+  for (const tile of all("[data-vital]")) {
+    const value = tile.querySelector(".tile-value");
+    tiles[tile.dataset.vital] = {
+      tile, value, age: tile.querySelector(".tile-age"),
+      said: value.textContent, old: tile.dataset.ageMs === "" ? Infinity : +tile.dataset.ageMs, at: opened,
+      aging: +tile.dataset.agingMs, stale: +tile.dataset.staleMs,
+    };
+  }
+
+  const told = (ms) => {
+    const s = Math.floor(ms / 1000);
+    return s < 60 ? `${s} s` : `${Math.floor(s / 60)} min`;
+  };
+  const clock = (ms) => {
+    const s = Math.max(0, Math.floor(ms / 1000));
+    return `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
+  };
+  const say = (node, text) => { if (node && node.textContent !== text) node.textContent = text; };
+
+  /* -- what is drawn, four times a second --------------------------------------------------------- */
+  const draw = () => {
+    const silent = since(heard), lost = silent > +data.linkMs;
+    root.classList.toggle("no-link", lost);
+    say(one("link"), lost ? words.no_link : `${words.live} ${told(silent)}`);
+    for (const t of Object.values(tiles)) {
+      const age = t.old + since(t.at), known = t.old !== Infinity, stale = !known || age > t.stale;
+      t.tile.classList.toggle("is-stale", stale || lost || !synced);
+      t.tile.classList.toggle("is-aging", !stale && age > t.aging);
+      say(t.value, lost ? words.no_link : stale || !synced ? "--" : t.said);
+      say(t.age, !known ? words.none : `${told(age)}${stale ? ` ${words.no_data}` : ""}`);
+    }
+    for (const row of all("[data-alarm]")) {
+      row.at = row.at || stamp();
+      say(row.querySelector(".alarm-time"), clock(+row.dataset.forMs + since(row.at)));
+      const left = +row.dataset.silentMs - since(row.at);
+      say(row.querySelector(".alarm-silence"), left > 0 ? clock(left) : "");
+      row.classList.toggle("is-sounding", left <= 0);
+    }
+    for (const node of all("[data-number]")) node.classList.toggle("is-hidden", lost || !synced);
+    ring(lost);
+  };
+
+  /* -- sound: pulses by priority, made here; a page that is not allowed to sound says so ---------- */
+  let audio = null, next = 0;
+  const pulses = { high: [0, .2, .4, .8, 1, 2, 2.2, 2.4, 2.8, 3], medium: [0, .25, .5], low: [0] };
+  const every = { high: 10000, medium: 15000, low: 30000 };
+  const play = (priority) => {
+    for (const delay of pulses[priority]) {
+      const tone = audio.createOscillator(), gain = audio.createGain(), at = audio.currentTime + delay;
+      tone.frequency.value = { high: 880, medium: 660, low: 440 }[priority];
+      gain.gain.setValueAtTime(.0001, at);
+      gain.gain.exponentialRampToValueAtTime(.2, at + .02);
+      gain.gain.exponentialRampToValueAtTime(.0001, at + .15);
+      tone.connect(gain).connect(audio.destination);
+      tone.start(at);
+      tone.stop(at + .16);
+    }
+    data.tones = +(data.tones || 0) + 1;
+  };
+  const ring = (lost) => {
+    const on = audio && audio.state === "running";
+    say(one("sound"), on ? words.sound_on : words.sound_off);
+    const rows = all(".is-sounding").map((row) => row.dataset.priority);
+    const loudest = ["high", "medium", "low"].find((p) => rows.includes(p)) || (lost ? "low" : null);
+    if (!loudest) next = 0;
+    else if (on && performance.now() >= next) {
+      play(loudest);
+      next = performance.now() + every[loudest];
+    }
+  };
+  const sound = one("sound");
+  if (sound) sound.addEventListener("click", async () => {
+    audio = audio || new AudioContext();
+    await audio.resume();
+    play("low");
+    draw();
+  });
+
+  /* -- what the server says ------------------------------------------------------------------------ */
+  const reading = (seen) => {
+    const t = tiles[seen.vital];
+    if (!t) return;
+    Object.assign(t, { said: seen.text, old: seen.age_ms === null ? Infinity : seen.age_ms, at: stamp() });
+    say(t.tile.querySelector(".tile-range"), seen.range);
+  };
+  const alarms = (news) => {
+    const panel = one("alarms"), before = new Set(all("[data-alarm]").map((r) => r.dataset.news));
+    panel.innerHTML = news.html;
+    const fresh = all("[data-alarm]").filter((r) => !before.has(r.dataset.news));
+    if (fresh.length) {
+      one("announce").textContent = fresh.map((r) => r.dataset.said).join(". ");
+      next = 0;
+    }
+    document.title = `${panel.dataset.title}${news.marks ? ` ${news.marks}` : ""}`;
+  };
+  const state = (news) => {
+    release();
+    one("state").innerHTML = news.html;
+    document.documentElement.dataset.theme = news.theme;
+  };
+  const took = (event) => {
+    heard = stamp();
+    if (event.lastEventId) seq = event.lastEventId;
+    return JSON.parse(event.data);
+  };
+  const on = {
+    snapshot: (news) => {
+      news.tiles.forEach(reading);
+      alarms(news.alarms);
+      state(news.session);
+      synced = true;
+      chartDue = true;
+    },
+    observation: (news) => { reading(news); chartDue = true; },
+    alarm: alarms,
+    session: (news) => { state(news); chartDue = true; },
+    beat: (news) => {
+      say(one("given"), news.given);
+      say(one("elapsed"), news.elapsed);
+      root.classList.toggle("no-watch", news.watch_ms === null || news.watch_ms > +data.watchMs);
+    },
+  };
+  const connect = () => {
+    if (source) source.close();
+    source = new EventSource(`${data.stream}?after=${synced ? seq : ""}`);
+    for (const [name, act] of Object.entries(on)) {
+      source.addEventListener(name, (event) => { act(took(event)); draw(); });
+    }
+    source.addEventListener("over", () => { source.close(); source = null; location.reload(); });
+  };
+  const resync = () => { synced = false; draw(); connect(); };
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) resync(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) resync(); });
+  addEventListener("pagehide", () => { if (source) source.close(); });
+
+  /* -- forms: sent without leaving the page, so that the sound stays allowed ------------------------ */
+  const send = async (form, button) => {
+    const body = new FormData(form), errors = form.querySelector(".form-errors");
+    if (button && button.name) body.set(button.name, button.value);
+    if (form.sending) return;
+    form.sending = true;
+    try {
+      const reply = await fetch(form.action, { method: "POST", body, headers: { "X-Live": "1" } });
+      if (reply.redirected) location.assign(reply.url);
+      const text = await reply.text();
+      say(errors, reply.ok ? "" : text);
+      if (reply.ok) {
+        form.reset();
+        const key = form.querySelector("[name=key]");
+        if (key) key.value = reply.headers.get("X-Key");
+        say(form.querySelector(".form-saved"), reply.headers.get("X-Saved") || "");
+      }
+    } catch {
+      say(errors, words.not_sent);
+    } finally {
+      form.sending = false;
+    }
+  };
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-live]")) return;
+    event.preventDefault();
+    send(form, event.submitter);
+  });
+
+  /* -- STOP is held for a second; the buttons are redrawn with the state, so the page listens -------- */
+  let held = null, timer = null;
+  const hold = (event) => event.target.closest && event.target.closest("[data-hold-ms]");
+  const release = () => {
+    clearTimeout(timer);
+    if (held) held.classList.remove("is-held");
+    held = timer = null;
+  };
+  const press = (button) => {
+    if (held) return;
+    held = button;
+    button.classList.add("is-held");
+    timer = setTimeout(() => { release(); button.form.requestSubmit(); }, +button.dataset.holdMs);
+  };
+  const keys = (event) => event.key === "Enter" || event.key === " ";
+  document.addEventListener("pointerdown", (event) => { if (hold(event)) press(hold(event)); });
+  document.addEventListener("keydown", (event) => {
+    if (hold(event) && keys(event)) { event.preventDefault(); press(hold(event)); }
+  });
+  for (const name of ["pointerup", "pointercancel", "keyup", "focusout"]) document.addEventListener(name, release);
+  document.addEventListener("click", (event) => { if (hold(event)) event.preventDefault(); });
+  document.addEventListener("contextmenu", (event) => { if (hold(event)) event.preventDefault(); });
+
+  const redraw = async () => {
+    if (!chartDue || document.hidden || !one("chart")) return;
+    chartDue = false;
+    try {
+      const reply = await fetch(one("chart").dataset.url);
+      if (reply.ok) one("chart").innerHTML = await reply.text();
+    } catch { chartDue = true; }
+  };
+  setInterval(draw, 250);
+  setInterval(redraw, 5000);
+  draw();
+  connect();
+})();
