@@ -235,6 +235,39 @@ def test_a_package_without_a_reason_would_be_found() -> None:
     assert "numpy" in dependencies()
 
 
+# -- wording ---------------------------------------------------------------------------------------
+
+# What nobody may say of it; in quotation marks it is spoken about, not claimed.
+CLAIMS = re.compile(
+    r"approved|certified(?! (?:bedside )?monitor)|medical[- ]grade|compliant with|no data loss"
+    r"|is (?:completely |fully )?safe\b",
+    re.IGNORECASE,
+)
+QUOTED = re.compile(r"\"[^\"\n]*\"")
+
+
+def claims(text: str) -> list[str]:
+    """Return what a page claims and nobody has tested."""
+    return CLAIMS.findall(QUOTED.sub("", text))
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_claims_what_nobody_has_tested(page: Path) -> None:
+    assert claims(page.read_text()) == []
+
+
+def test_a_claim_would_be_found() -> None:
+    assert claims("It is safe, approved and certified.") == ["is safe", "approved", "certified"]
+    assert claims('not a substitute for a certified monitor; never say "approved"') == []
+
+
+def test_the_first_page_says_what_it_is_not() -> None:
+    said = " ".join(README.read_text().split())
+    assert "Not licensed as a medical device; not a substitute for a certified monitor" in said
+    assert "protocols ship unsigned" in said
+    assert "nothing in this repository has been reviewed by a clinician" in said
+
+
 # -- what changed ----------------------------------------------------------------------------------
 
 
