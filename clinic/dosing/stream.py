@@ -8,13 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.db import DatabaseError, InterfaceError, connection
@@ -29,6 +27,7 @@ from clinic.database import now
 from clinic.dosing import feed, queries
 from clinic.dosing.live import CUFF, CUFF_VITALS, TILES, Live, watch_ms
 from clinic.dosing.models import LogHead, Observation, SessionEvent
+from clinic.dosing.threads import Threads
 from clinic.people import access
 from clinic.people.access import ClinicRequest
 from clinic.people.models import Staff
@@ -37,8 +36,7 @@ BEAT_SECONDS = 2.0
 PAUSE_SECONDS = 0.1  # a busy session is fetched ten times a second, not once a reading
 BACKLOG = 200  # a reader further behind gets a snapshot
 
-# Few threads with kept connections: never a database connection for each reader.
-_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="feed")
+threads = Threads("feed")
 
 
 class Over(Exception):
@@ -67,11 +65,6 @@ class News:
         """Return the event as server-sent text."""
         number = f"id: {self.seq}\n" if self.seq is not None else ""
         return f"event: {self.name}\n{number}data: {json.dumps(self.data)}\n\n".encode()
-
-
-async def in_thread(act: Any, *given: Any) -> Any:
-    """Run `act` in one of the feed's threads."""
-    return await sync_to_async(act, thread_sensitive=False, executor=_threads)(*given)
 
 
 def reader_of(request: ClinicRequest) -> Author:
@@ -182,7 +175,7 @@ async def events(place: Place) -> AsyncIterator[bytes]:
     """Yield the stream until the reader is gone, may not read on, or does not keep up."""
     with feed.of_this_process().reading(place.session_id) as reader:
         try:
-            for news in await in_thread(lambda: fetch(place, beat=True)):
+            for news in await threads.run(fetch, place, beat=True):
                 yield news.wire()
             clock = asyncio.get_running_loop().time
             due = clock() + BEAT_SECONDS
@@ -192,7 +185,7 @@ async def events(place: Place) -> AsyncIterator[bytes]:
                 if beat:
                     due = clock() + BEAT_SECONDS
                 if woken or beat:
-                    for news in await in_thread(lambda: fetch(place, beat=beat)):  # noqa: B023 - awaited here
+                    for news in await threads.run(fetch, place, beat=beat):
                         yield news.wire()
                 await asyncio.sleep(PAUSE_SECONDS)
         except Over:

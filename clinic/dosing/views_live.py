@@ -117,7 +117,7 @@ def score_form(*given: Any) -> Any:
 async def stream(request: ClinicRequest, session_id: UUID) -> StreamingHttpResponse:
     """Stream the session's events until the reader goes or may not read on."""
     place = streaming.Place(request, session_id, _after(request))
-    await streaming.in_thread(streaming.opened, place)
+    await streaming.threads.run(streaming.opened, place)
     return StreamingHttpResponse(
         streaming.events(place),
         content_type="text/event-stream",

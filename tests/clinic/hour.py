@@ -1,4 +1,4 @@
-"""The ground of the tests of the hour: Marie at Toronto, ready to be ordered for, by real actions."""
+"""The ground of the tests of the hour: Marie at Toronto, ready for an order, by real actions."""
 
 from __future__ import annotations
 
@@ -194,7 +194,6 @@ def marie(site: str = "toronto", prescriber: str = "petra", nurse: str = "alice"
         by=by,
     )
     verdict, chart = course_queries.verdict(course, "screening", now())
-    print(verdict.explain())
     course_actions.decide(
         course=course,
         stage="screening",
@@ -237,3 +236,25 @@ def owner_executes(statement: str) -> None:
     """Run SQL as the owner."""
     with connections["migrate"].cursor() as cursor:
         cursor.execute(statement)
+
+
+MONITOR = "BEDMON^00A0B1FFFEC2D3E4^EUI-64"
+
+
+def owner_adds_device(sender: str, site: str = "toronto", authority: str = "") -> None:
+    """Register a monitor, as the administrator would."""
+    with connections["migrate"].cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dosing_device (id, site_id, sender, name, room, authority)"
+            " VALUES (gen_random_uuid(), %s, %s, 'Monitor', '2', %s)",
+            [site, sender, authority],
+        )
+
+
+def second_session(first: Hour) -> Hour:
+    """Return a second session of the same person at the same time, as two bookings would be."""
+    session = course_actions.plan_session(
+        course=first.course, kind="dosing", planned_start=first.session.planned_start,
+        planned_minutes=120, number=2, by=author("petra"), room="3",
+    )
+    return Hour(first.enrolment, first.course, queries.session_of(session.pk))

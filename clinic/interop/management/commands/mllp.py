@@ -7,16 +7,17 @@ import logging
 import os
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 
+from clinic.dosing.threads import Threads
 from clinic.interop import actions
 from clinic.interop.mllp import Listener
 from clinic.people import access
 
 HOST = "127.0.0.1"
 log = logging.getLogger(__name__)
+threads = Threads("mllp")
 
 
 def take(raw: bytes, peer: str) -> tuple[bytes, ...] | None:
@@ -30,10 +31,14 @@ def take(raw: bytes, peer: str) -> tuple[bytes, ...] | None:
         return None
 
 
+async def answer(raw: bytes, peer: str) -> tuple[bytes, ...] | None:
+    """Take one message in a thread: the loop never waits for the database."""
+    return await threads.run(take, raw, peer)
+
+
 async def serve(port: int) -> asyncio.Server:
-    """Return the listening server; the database is asked in threads, never in the loop."""
-    listener = Listener(sync_to_async(take, thread_sensitive=False))
-    return await listener.start(HOST, port)
+    """Return the listening server; port 0 lets the system choose."""
+    return await Listener(answer).start(HOST, port)
 
 
 class Command(BaseCommand):

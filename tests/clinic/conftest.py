@@ -1,0 +1,58 @@
+"""Fixtures of the hour. Models are imported inside: this file is read before Django is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from clinic.postgres import Server
+from tests.conftest import WORKER, clone_of, pointed_at
+
+if TYPE_CHECKING:
+    from tests.clinic.hour import Hour
+
+
+@pytest.fixture(scope="session")
+def hour_template(server: Server, template_database: str, django_db_blocker: Any) -> Iterator[str]:
+    """A database with the two sites and their staff, made once a worker, to be cloned."""
+    from tests.clinic import hour
+
+    name = f"test_hour_{WORKER or 'main'}"
+    server.create_database(name, template_database)
+    with django_db_blocker.unblock(), pointed_at(server, name):
+        hour.install()
+    yield name
+    server.drop_database(name)
+
+
+@pytest.fixture
+def hour_database(server: Server, hour_template: str, django_db_blocker: Any) -> Iterator[str]:
+    """A database of this test alone, with sites and staff; it may commit."""
+    name = f"test_{uuid4().hex[:12]}"
+    with django_db_blocker.unblock(), clone_of(server, hour_template, name):
+        yield name
+
+
+@pytest.fixture
+def ready(hour_database: str) -> Hour:
+    """Marie, screened and consented, with a session now: committed."""
+    from clinic.people import access
+    from tests.clinic import hour
+
+    assert hour_database
+    with access.acting(hour.author("petra")):
+        return hour.marie()
+
+
+@pytest.fixture
+def running(ready: Hour) -> Hour:
+    """Marie with her infusion running: committed."""
+    from clinic.people import access
+    from tests.clinic import hour
+
+    with access.acting(hour.author("alice")):
+        ready.start()
+    return ready

@@ -1,0 +1,258 @@
+"""Monitors on a real socket: what is read, what is set aside, and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import override_settings
+
+from clinic.audit.models import Event
+from clinic.dosing import actions
+from clinic.dosing.models import Device, Observation
+from clinic.interop import mllp
+from clinic.interop.management.commands import mllp as command
+from clinic.interop.models import Message, Quarantine
+from clinic.people import access
+from kap.observation import Observation as Reading
+from kap.wire.hl7_text import split
+from kap.wire.hl7_write import Simulator, write
+from kap.wire.hl7v2 import PatientId
+from tests.clinic import hour
+
+UNITS = {"systolic": "mm[Hg]", "diastolic": "mm[Hg]", "heart_rate": "/min", "spo2": "%"}
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[list[str]]]
+
+
+@pytest.fixture
+def bedside(running: hour.Hour) -> Iterator[hour.Hour]:
+    """Marie's infusion with her monitor bound, and a listener that serves the simulator too."""
+    hour.owner_adds_device(hour.MONITOR)
+    with access.acting(hour.author("alice")) as by:
+        actions.bind(
+            session=running.session, device=Device.objects.get(sender=hour.MONITOR),
+            mrn=running.enrolment.mrn, birth_date=running.session.patient.birth_date,
+            key=uuid4(), by=by,
+        )
+    with override_settings(MODE="demo"):
+        yield running
+    command.threads.close()
+
+
+def message(
+    mrn: str, control_id: str = "", device: Simulator | None = None, seconds_ago: int = 0,
+    processing_id: str = "T", **values: int,
+) -> bytes:
+    """Return what the monitor would send."""
+    at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    seen = [
+        Reading(name, Decimal(value), UNITS[name], observed_at=at, received_at=at)
+        for name, value in (values or {"heart_rate": 80, "spo2": 97}).items()
+    ]
+    return write(
+        seen, device=device or Simulator(), patient=PatientId(mrn, "KAP-TOR", "MR"),
+        control_id=control_id or uuid4().hex[:12], sent_at=at, processing_id=processing_id,
+    )
+
+
+def codes(data: bytes, count: int = 1) -> list[str]:
+    """Return the acknowledgement codes in what was received."""
+    replies = mllp.Frames(65_536).feed(data)
+    return [one.text(1) for reply in replies for one in split(reply) if one.name == "MSA"]
+
+
+def talk(*pieces: bytes, caps: mllp.Caps | None = None, wait: float = 1.0) -> list[str]:
+    """Send pieces over a real socket and return the codes that came back."""
+
+    async def conversation() -> bytes:
+        listener = mllp.Listener(command.answer, caps or mllp.Caps())
+        server = await listener.start("127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        heard = b""
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        while not reader.at_eof():
+            try:
+                heard += await asyncio.wait_for(reader.read(65_536), wait)
+            except (TimeoutError, ConnectionError):
+                break
+        writer.close()
+        server.close()
+        await server.wait_closed()
+        return heard
+
+    return codes(asyncio.run(conversation()))
+
+
+def stored(session: object) -> list[tuple[str, Decimal]]:
+    """Return what the session's record holds."""
+    with access.acting(hour.author("alice")):
+        rows = Observation.objects.filter(session=session).order_by("seq")
+        return [(row.vital, row.value) for row in rows]
+
+
+def set_aside() -> list[str]:
+    """Return why messages were quarantined."""
+    with access.acting(access.worker("test")):
+        return list(Quarantine.objects.order_by("recorded_at").values_list("reason", flat=True))
+
+
+def test_a_good_message_becomes_readings_and_is_acknowledged(bedside: hour.Hour) -> None:
+    assert talk(mllp.framed(message(bedside.enrolment.mrn, systolic=120, heart_rate=80))) == ["CA"]
+    assert stored(bedside.session) == [("systolic", Decimal(120)), ("heart_rate", Decimal(80))]
+    assert set_aside() == []
+    with access.acting(access.worker("test")):
+        [event] = Event.objects.filter(action="observation.record")
+        assert event.detail["digest"] == Message.objects.get().digest
+
+
+def test_a_message_in_many_pieces_and_two_in_one_are_read_alike(bedside: hour.Hour) -> None:
+    one = mllp.framed(message(bedside.enrolment.mrn, heart_rate=81))
+    assert talk(one[:1], one[1:40], one[40:-1], one[-1:]) == ["CA"]
+    two = [mllp.framed(message(bedside.enrolment.mrn, heart_rate=n)) for n in (82, 83)]
+    assert talk(b"".join(two)) == ["CA", "CA"]
+    assert [value for _, value in stored(bedside.session)] == [81, 82, 83]
+
+
+def test_junk_between_frames_is_no_data_and_junk_within_one_is_kept(bedside: hour.Hour) -> None:
+    good = mllp.framed(message(bedside.enrolment.mrn, heart_rate=84))
+    assert talk(b"GET / HTTP/1.1\r\n\r\n" + good) == ["CA"]
+    assert talk(mllp.framed(b"\xff\xfe not HL7 at all")) == ["AE"]
+    assert len(stored(bedside.session)) == 1
+    assert len(set_aside()) == 1
+    with access.acting(access.worker("test")):
+        raw = {bytes(row.raw) for row in Message.objects.all()}
+    assert b"\xff\xfe not HL7 at all" in raw
+
+
+def test_the_same_bytes_again_are_acknowledged_and_stored_once(bedside: hour.Hour) -> None:
+    frame = mllp.framed(message(bedside.enrolment.mrn, heart_rate=85))
+    assert talk(frame, frame) == ["CA", "CA"]
+    assert talk(frame) == ["CA"]
+    assert len(stored(bedside.session)) == 1
+
+
+def test_other_bytes_under_a_used_control_id_are_set_aside(bedside: hour.Hour) -> None:
+    talk(mllp.framed(message(bedside.enrolment.mrn, control_id="X1", heart_rate=86)))
+    assert talk(mllp.framed(message(bedside.enrolment.mrn, control_id="X1", heart_rate=99))) == ["CA"]
+    assert [value for _, value in stored(bedside.session)] == [86]
+    assert "control id" in set_aside()[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"device": Simulator(name="STRANGER", eui64="0011223344556677")}, "unknown sender"),
+        ({"mrn": "TOR-99999"}, "patient id"),
+    ],
+)
+def test_a_stranger_or_another_person_is_set_aside_not_shown(
+    bedside: hour.Hour, change: dict[str, object], why: str
+) -> None:
+    given = {"mrn": bedside.enrolment.mrn, "heart_rate": 87, **change}
+    assert talk(mllp.framed(message(**given))) == ["CA"]  # type: ignore[arg-type]
+    assert stored(bedside.session) == []
+    assert why in set_aside()[0]
+
+
+def test_after_release_the_monitors_values_belong_to_nobody(bedside: hour.Hour) -> None:
+    with access.acting(hour.author("alice")) as by:
+        actions.release(session=bedside.session, by=by)
+    assert talk(mllp.framed(message(bedside.enrolment.mrn, heart_rate=88))) == ["CA"]
+    assert stored(bedside.session) == []
+    assert "bound to no session" in set_aside()[0]
+
+
+def test_a_wrong_unit_sets_that_value_aside_and_keeps_the_good_one(bedside: hour.Hour) -> None:
+    sent = message(bedside.enrolment.mrn, heart_rate=89, spo2=96)
+    sent = sent.replace(b"262688^MDC_DIM_PERCENT^MDC", b"266016^MDC_DIM_MMHG^MDC")
+    assert talk(mllp.framed(sent)) == ["CA"]
+    assert stored(bedside.session) == [("heart_rate", Decimal(89))]
+    assert len(set_aside()) == 1
+
+
+def test_original_mode_is_answered_by_what_was_understood(bedside: hour.Hour) -> None:
+    def original(sent: bytes) -> bytes:
+        return mllp.framed(sent.replace(b"|AL|NE|", b"|||"))
+
+    assert talk(original(message(bedside.enrolment.mrn, heart_rate=90))) == ["AA"]
+    assert talk(original(message("TOR-99999", heart_rate=90))) == ["AE"]
+    assert talk(original(message(bedside.enrolment.mrn, heart_rate=90, processing_id="D"))) == ["AR"]
+
+
+def test_a_clinic_does_not_take_a_simulators_message(bedside: hour.Hour) -> None:
+    with override_settings(MODE="clinical"):
+        assert talk(mllp.framed(message(bedside.enrolment.mrn, heart_rate=91))) == ["CR"]
+    assert stored(bedside.session) == []
+
+
+def test_nothing_is_acknowledged_while_the_database_is_away(
+    bedside: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.db import OperationalError
+
+    frame = mllp.framed(message(bedside.enrolment.mrn, heart_rate=92))
+
+    def away(**_: object) -> None:
+        raise OperationalError("the database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command.actions, "receive", away)
+        assert talk(frame) == []
+    assert talk(frame) == ["CA"]  # the sender sends again: nothing was lost
+    assert len(stored(bedside.session)) == 1
+
+
+def test_a_reader_that_breaks_loses_nothing(
+    bedside: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("kap.wire.hl7v2.read", broken)
+    assert talk(mllp.framed(message(bedside.enrolment.mrn, heart_rate=93))) == ["CA"]
+    assert "RecursionError" in set_aside()[0]
+
+
+def test_a_frame_above_the_cap_or_too_slow_ends_the_connection_not_the_listener(
+    bedside: hour.Hour,
+) -> None:
+    small = mllp.Caps(frame_bytes=100)
+    assert talk(mllp.framed(message(bedside.enrolment.mrn)), caps=small) == []
+    slow = mllp.Caps(completion_s=0.1)
+    assert talk(mllp.VT + b"MSH|", caps=slow, wait=0.5) == []
+    assert talk(mllp.framed(message(bedside.enrolment.mrn)), caps=slow) == ["CA"]
+
+
+def test_a_connection_above_the_limit_is_refused(bedside: hour.Hour) -> None:
+    none = mllp.Caps(connections=0)
+    assert talk(mllp.framed(message(bedside.enrolment.mrn)), caps=none) == []
+
+
+def test_the_simulator_sends_a_scenario_over_the_socket(bedside: hour.Hour) -> None:
+    async def scene() -> str:
+        server = await command.serve(0)
+        port = server.sockets[0].getsockname()[1]
+        from django.core.management import call_command
+        from io import StringIO
+
+        said = StringIO()
+        await asyncio.to_thread(
+            call_command, "simulate", "--scenario", "hypertension", "--sender", hour.MONITOR,
+            "--mrn", bedside.enrolment.mrn, "--port", str(port), "--seconds", "3", "--rate", "50",
+            stdout=said,
+        )
+        server.close()
+        return said.getvalue()
+
+    assert asyncio.run(scene()) == "sent 3, accepted 3, refused 0\n"
+    assert len(stored(bedside.session)) >= 9
