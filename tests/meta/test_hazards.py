@@ -33,16 +33,16 @@ def problems(name: str, told: dict[str, Any]) -> list[str]:
 def missing(test: str) -> bool:
     """Return whether a linked test does not exist, or is skipped.
 
-    A test is `file.py::name`; a clinical table, whose rows `tests/spec/test_spec.py` asks, is
-    `file.toml::title`.
+    A test is `file.py::name`; a clinical table or alarm case, which `tests/spec` asks row by row,
+    is `file.toml::title`.
     """
     file, _, name = test.partition("::")
     path = ROOT / file
     if not path.is_file() or not path.is_relative_to(ROOT / "tests"):
         return True
     if path.suffix == ".toml":
-        titles = [table["title"] for table in tomllib.loads(path.read_text())["table"]]
-        return name not in titles
+        told = tomllib.loads(path.read_text())
+        return name not in [row["title"] for row in told.get("table", told.get("case", []))]
     return name not in running(path.read_text())
 
 
