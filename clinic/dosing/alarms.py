@@ -123,6 +123,7 @@ class AlarmRow:
     for_ms: int
     silent_ms: int
     is_sounding: bool
+    pause: str
     note: str = ""
 
     @property
@@ -134,6 +135,18 @@ class AlarmRow:
     def is_critical(self) -> bool:
         """Whether the STOP card is shown."""
         return self.level == Level.CRITICAL.word
+
+
+def cause_words() -> dict[str, str]:
+    """Return the causes a person may give an alarm, by the core's codes."""
+    return {
+        "artefact": _("artefact"),
+        "repositioned": _("repositioned"),
+        "rate_down": _("rate down"),
+        "prescriber_called": _("prescriber called"),
+        "treated": _("treated"),
+        "other": _("other"),
+    }
 
 
 def level_words() -> dict[str, str]:
@@ -170,7 +183,9 @@ def rows_of(session: Session, at: datetime) -> list[AlarmRow]:
     states = Alarm.objects.filter(session=session).exclude(state={})
     known = signals_of(session, with_baseline=True) if states else {}
     rows = [
-        _silent_row(row, at) if row.signal.startswith(STALE) else _row(row, known[row.signal], at)
+        _silent_row(row, at, known)
+        if row.signal.startswith(STALE)
+        else _row(row, known[row.signal], at)
         for row in states
     ]
     order = {"critical": 4, "red": 3, "amber": 2, "technical": 1, "advisory": 0}
@@ -196,6 +211,7 @@ def _row(row: Alarm, signal: Signal, at: datetime) -> AlarmRow | None:
         for_ms=_ms(alarm.since, at),
         silent_ms=-_ms(alarm.silent_until, at),
         is_sounding=alarm.is_sounding,
+        pause=_pause(signal),
         note=_notes().get(alarm.note, ""),
     )
 
@@ -220,7 +236,7 @@ def _notes() -> dict[str, str]:
     }
 
 
-def _silent_row(row: Alarm, at: datetime) -> AlarmRow | None:
+def _silent_row(row: Alarm, at: datetime, known: Mapping[str, Signal]) -> AlarmRow:
     silence = Silence.of(row.state)
     name = vital_names().get(row.signal.removeprefix(f"{STALE} "), row.signal)
     return AlarmRow(
@@ -234,7 +250,14 @@ def _silent_row(row: Alarm, at: datetime) -> AlarmRow | None:
         for_ms=_ms(silence.since, at),
         silent_ms=-_ms(silence.silent_until, at),
         is_sounding=silence.silent_until is None,
+        pause=_pause(next(iter(known.values()))),
     )
+
+
+def _pause(signal: Signal) -> str:
+    """Return how long an acknowledgement pauses the sound, as 2:00."""
+    seconds = int(signal.silence.total_seconds())
+    return f"{seconds // 60}:{seconds % 60:02}"
 
 
 def _ms(since: datetime | None, at: datetime) -> int:

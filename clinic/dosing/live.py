@@ -92,6 +92,19 @@ def fold_of(session: Session, order: Order | None) -> SessionState:
     return fold(map(event_of, rows), plan=order)
 
 
+def order_text(order: Order) -> str:
+    """Return an order in one line, each number with its unit."""
+    return _(
+        "%(dose)s mg over %(minutes)s min = %(final)s mL at %(rate)s mL/h, draw %(draw)s mL"
+    ) % {
+        "dose": shown(Decimal(order.dose_ug).scaleb(-3)),
+        "minutes": order.minutes,
+        "final": shown(Decimal(order.final_ul).scaleb(-3)),
+        "rate": shown(Decimal(order.rate_ul_h).scaleb(-3)),
+        "draw": shown(Decimal(order.draw_ul).scaleb(-3)),
+    }
+
+
 # -- what is shown ----------------------------------------------------------------------------------
 
 
@@ -160,6 +173,11 @@ class Live:
     def theme(self) -> str:
         """Return the theme of the room: dim while the infusion lasts."""
         return "dim" if self.state.phase in DIM else "day"
+
+    @property
+    def order_text(self) -> str:
+        """Return the order in one line."""
+        return order_text(self.order) if self.order is not None else ""
 
     @property
     def given(self) -> str:

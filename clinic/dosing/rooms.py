@@ -36,6 +36,18 @@ class Row:
             self.live.state.phase.value == "planned" and self.live.at > self.session.planned_start
         )
 
+    @property
+    def data_age(self) -> int | None:
+        """Return the age in s of the newest monitored value; None when nothing is monitored."""
+        ages = [tile.age_ms for tile in self.live.tiles if tile.source == "device"]
+        known = [age for age in ages if age is not None]
+        return min(known) // 1000 if known else None
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the monitor speaks."""
+        return any(tile.source == "device" and not tile.is_stale for tile in self.live.tiles)
+
 
 def sites(by: Author) -> list[Site]:
     """Return the reader's sites."""

@@ -31,7 +31,8 @@ from clinic.dosing.forms import (
     SecondSigner,
     StartForm,
 )
-from clinic.dosing.models import Device, Order, StartAuthorization
+from clinic.dosing.live import order_text
+from clinic.dosing.models import Device, StartAuthorization
 from clinic.people.access import ClinicRequest, second_person
 from kap.ceilings import DoseError
 from kap.dose import DosePlan
@@ -76,19 +77,6 @@ def short_name(session: Session) -> str:
     first, *rest = str(session.patient.legal_name).split()
     called = session.patient.preferred_name or first
     return f"{called} {rest[-1][0]}." if rest else called
-
-
-def order_text(row: Order) -> str:
-    """Return an order in one line, each number with its unit."""
-    return _(
-        "%(dose)s mg over %(minutes)s min = %(final)s mL at %(rate)s mL/h, draw %(draw)s mL"
-    ) % {
-        "dose": shown(Decimal(row.dose_ug).scaleb(-3)),
-        "minutes": row.minutes,
-        "final": shown(Decimal(row.final_ul).scaleb(-3)),
-        "rate": shown(Decimal(row.rate_ul_h).scaleb(-3)),
-        "draw": shown(Decimal(row.draw_ul).scaleb(-3)),
-    }
 
 
 def seen(request: ClinicRequest, verdict: Verdict) -> Verdict:
@@ -176,6 +164,7 @@ def _order_page(
         lift_form=_lift_form(request, gate),
         may_sign=plan is not None and gate.is_open,
         asked_mg=shown(plan.dose_mg) if plan is not None else "",
+        lines=[line.text for line in plan.lines()] if plan is not None else [],
     )
 
 

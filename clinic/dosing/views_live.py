@@ -29,6 +29,8 @@ from kap.observation import ObservationError
 from kap.observation import vitals as all_vitals
 
 TYPED = ("systolic", "diastolic", "heart_rate", "spo2", "respiratory_rate", "temperature")
+# How late the heartbeat of `clinic watch` may be before the page says so.
+WATCH_LATE_MS = 5_000
 SCALES = {
     "moaas": range(5, -1, -1),
     "dissociation": range(11),
@@ -51,18 +53,6 @@ def signposts() -> list[str]:
     ]
 
 
-def causes() -> list[str]:
-    """Return the causes of an alarm that are one tap away."""
-    return [
-        _("artefact"),
-        _("repositioned"),
-        _("rate down"),
-        _("prescriber called"),
-        _("treated"),
-        _("other"),
-    ]
-
-
 def scales() -> dict[str, str]:
     """Return the scores and what they are called."""
     return {
@@ -71,6 +61,24 @@ def scales() -> dict[str, str]:
         "nausea": _("Nausea 0-10"),
         "distress": _("Distress 0-10"),
     }
+
+
+def words() -> dict[str, str]:
+    """Return the words that the page's script says."""
+    return {
+        "live": _("Live"),
+        "no_link": _("NO LINK"),
+        "none": _("not measured"),
+        "no_data": _("no data"),
+        "sound_on": _("SOUND ON"),
+        "sound_off": _("SOUND OFF - press to test"),
+        "not_sent": _("Not sent: no answer from the server. What you entered is still here."),
+    }
+
+
+def keys() -> dict[str, uuid.UUID]:
+    """Return a key for each form of the page."""
+    return {f"{form}_key": uuid.uuid4() for form in ("score", "vitals", "event", "note")}
 
 
 # -- the page ---------------------------------------------------------------------------------------
@@ -99,6 +107,9 @@ def _session(request: ClinicRequest, row: Session, **more: Any) -> HttpResponse:
         chart=trend_of(live, get_language() or "en"),
         bind_form=BindForm(devices=free_devices(row), initial={"key": uuid.uuid4()}),
         link_ms=live.link_ms,
+        watch_ms=WATCH_LATE_MS,
+        words=words(),
+        **keys(),
         **more,
     )
     return render(request, "dosing/session.html", page, status=400 if failed else 200)

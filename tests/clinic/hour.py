@@ -254,7 +254,28 @@ def owner_adds_device(sender: str, site: str = "toronto", authority: str = "") -
 def second_session(first: Hour) -> Hour:
     """Return a second session of the same person at the same time, as two bookings would be."""
     session = course_actions.plan_session(
-        course=first.course, kind="dosing", planned_start=first.session.planned_start,
-        planned_minutes=120, number=2, by=author("petra"), room="3",
+        course=first.course,
+        kind="dosing",
+        planned_start=first.session.planned_start,
+        planned_minutes=120,
+        number=2,
+        by=author("petra"),
+        room="3",
     )
     return Hour(first.enrolment, first.course, queries.session_of(session.pk))
+
+
+def owner_ends_listeners() -> None:
+    """Terminate every connection that listens, as a restart of the database would."""
+    import psycopg
+
+    from clinic.database import embedded
+
+    server = embedded()
+    assert server is not None
+    name = connections["default"].settings_dict["NAME"]
+    with psycopg.connect(server.url("postgres", name), autocommit=True) as database:
+        database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+        )

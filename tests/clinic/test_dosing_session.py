@@ -81,8 +81,9 @@ def test_fold_row_and_facts_say_the_same(
     assert queries.untold(running.session, at) == []
     told = {
         fact.name: fact.value
-        for fact in Fact.objects.filter(patient=running.session.patient, source="record")
-        .order_by("observed_at", "recorded_at")
+        for fact in Fact.objects.filter(patient=running.session.patient, source="record").order_by(
+            "observed_at", "recorded_at"
+        )
     }
     assert told["dosed_before"] is True
     assert datetime.fromisoformat(told["last_start"]) == row.started_at
@@ -126,8 +127,9 @@ def test_a_start_cannot_be_taken_back_in_one_tap(running: hour.Hour, alice: acce
         actions.undo(session=running.session, id=uuid4(), target=started, by=alice)
 
 
-@pytest.mark.parametrize("table", ["dosing_observation", "dosing_sessionevent", "course_decision",
-                                   "audit_event"])
+@pytest.mark.parametrize(
+    "table", ["dosing_observation", "dosing_sessionevent", "course_decision", "audit_event"]
+)
 @pytest.mark.parametrize("change", ["UPDATE {} SET recorded_at = now()", "DELETE FROM {}"])
 def test_what_is_written_cannot_be_changed_or_removed(
     running: hour.Hour, alice: access.Author, table: str, change: str
@@ -201,8 +203,12 @@ def bound(running: hour.Hour, by: access.Author) -> object:
     if not Device.objects.filter(sender=MONITOR).exists():
         hour.owner_adds_device(MONITOR)
     return actions.bind(
-        session=running.session, device=Device.objects.get(sender=MONITOR),
-        mrn=running.enrolment.mrn, birth_date=running.session.patient.birth_date, key=uuid4(), by=by,
+        session=running.session,
+        device=Device.objects.get(sender=MONITOR),
+        mrn=running.enrolment.mrn,
+        birth_date=running.session.patient.birth_date,
+        key=uuid4(),
+        by=by,
     )
 
 
@@ -215,8 +221,12 @@ def test_a_monitor_is_bound_only_after_two_identifiers_agree(
     for mrn, birth_date in (("TOR-99999", born), (running.enrolment.mrn, born + timedelta(days=1))):
         with pytest.raises(Refused):
             actions.bind(
-                session=running.session, device=device, mrn=mrn, birth_date=birth_date,
-                key=uuid4(), by=alice,
+                session=running.session,
+                device=device,
+                mrn=mrn,
+                birth_date=birth_date,
+                key=uuid4(),
+                by=alice,
             )
     assert queries.bound_to(running.session) is None
     assert bound(running, alice)

@@ -85,8 +85,13 @@ def test_without_an_accepted_screening_nothing_is_ordered(
     from clinic.course.actions import decide
 
     decide(
-        course=ready.course, stage="screening", kind="declined", reason="no", by=acting,
-        verdict=gate.verdict, chart=gate.chart,
+        course=ready.course,
+        stage="screening",
+        kind="declined",
+        reason="no",
+        by=acting,
+        verdict=gate.verdict,
+        chart=gate.chart,
     )
     with pytest.raises(Refused, match="screening"):
         ready.sign()
@@ -122,7 +127,8 @@ def test_the_database_holds_the_ceilings_of_the_file(
     held = as_read("dosing_order_ceilings")
     hour.owner_executes(
         "ALTER TABLE dosing_order ADD CONSTRAINT probe CHECK ("
-        + ceiling_check_sql(ceilings()) + ") NOT VALID"
+        + ceiling_check_sql(ceilings())
+        + ") NOT VALID"
     )
     assert held == as_read("probe").removesuffix(" NOT VALID")
 
@@ -138,7 +144,8 @@ def test_the_database_refuses_an_order_above_a_ceiling(
     with pytest.raises(IntegrityError, match="ceilings"), connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO dosing_order ({', '.join(columns)})"  # noqa: S608 - columns of a model
-            f" SELECT {chosen} FROM dosing_order WHERE id = %s", [order.pk],
+            f" SELECT {chosen} FROM dosing_order WHERE id = %s",
+            [order.pk],
         )
 
 
@@ -152,7 +159,8 @@ def test_an_authorization_is_built_in_one_place_only() -> None:
         for function in ast.walk(ast.parse(path.read_text()))
         if isinstance(function, ast.FunctionDef)
         for call in ast.walk(function)
-        if isinstance(call, ast.Call) and "StartAuthorization" in ast.unparse(call.func)
+        if isinstance(call, ast.Call)
+        and "StartAuthorization" in ast.unparse(call.func)
         and not ast.unparse(call.func).startswith("StartAuthorization.objects")
     ]
     assert calls == [("clinic/dosing/actions/start.py", "authorise")]
@@ -170,8 +178,12 @@ def test_a_rate_keyed_otherwise_stops_the_start(ready: hour.Hour, acting: access
     order = ready.sign()
     with pytest.raises(Refused, match=r"7\.5"):
         actions.authorise(
-            session=ready.session, order=order, second=hour.staff("bob"),
-            rate_ml_h=Decimal("7.5"), key=uuid4(), by=hour.author("alice"),
+            session=ready.session,
+            order=order,
+            second=hour.staff("bob"),
+            rate_ml_h=Decimal("7.5"),
+            key=uuid4(),
+            by=hour.author("alice"),
         )
     assert not StartAuthorization.objects.exists()
 
@@ -252,7 +264,9 @@ def test_after_a_stop_the_same_order_starts_no_more(
     actions.stop(session=ready.session, id=uuid4(), by=hour.author("alice"))
     with pytest.raises(Refused, match="Nothing was started"):
         actions.start_infusion(
-            authorization=ready.authorization, key=uuid4(), by=hour.author("alice")  # type: ignore[arg-type]
+            authorization=ready.authorization,
+            key=uuid4(),
+            by=hour.author("alice"),  # type: ignore[arg-type]
         )
 
 

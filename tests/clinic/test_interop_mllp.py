@@ -37,9 +37,12 @@ def bedside(running: hour.Hour) -> Iterator[hour.Hour]:
     hour.owner_adds_device(hour.MONITOR)
     with access.acting(hour.author("alice")) as by:
         actions.bind(
-            session=running.session, device=Device.objects.get(sender=hour.MONITOR),
-            mrn=running.enrolment.mrn, birth_date=running.session.patient.birth_date,
-            key=uuid4(), by=by,
+            session=running.session,
+            device=Device.objects.get(sender=hour.MONITOR),
+            mrn=running.enrolment.mrn,
+            birth_date=running.session.patient.birth_date,
+            key=uuid4(),
+            by=by,
         )
     with override_settings(MODE="demo"):
         yield running
@@ -47,8 +50,12 @@ def bedside(running: hour.Hour) -> Iterator[hour.Hour]:
 
 
 def message(
-    mrn: str, control_id: str = "", device: Simulator | None = None, seconds_ago: int = 0,
-    processing_id: str = "T", **values: int,
+    mrn: str,
+    control_id: str = "",
+    device: Simulator | None = None,
+    seconds_ago: int = 0,
+    processing_id: str = "T",
+    **values: int,
 ) -> bytes:
     """Return what the monitor would send."""
     at = datetime.now(UTC) - timedelta(seconds=seconds_ago)
@@ -57,8 +64,12 @@ def message(
         for name, value in (values or {"heart_rate": 80, "spo2": 97}).items()
     ]
     return write(
-        seen, device=device or Simulator(), patient=PatientId(mrn, "KAP-TOR", "MR"),
-        control_id=control_id or uuid4().hex[:12], sent_at=at, processing_id=processing_id,
+        seen,
+        device=device or Simulator(),
+        patient=PatientId(mrn, "KAP-TOR", "MR"),
+        control_id=control_id or uuid4().hex[:12],
+        sent_at=at,
+        processing_id=processing_id,
     )
 
 
@@ -143,7 +154,9 @@ def test_the_same_bytes_again_are_acknowledged_and_stored_once(bedside: hour.Hou
 
 def test_other_bytes_under_a_used_control_id_are_set_aside(bedside: hour.Hour) -> None:
     talk(mllp.framed(message(bedside.enrolment.mrn, control_id="X1", heart_rate=86)))
-    assert talk(mllp.framed(message(bedside.enrolment.mrn, control_id="X1", heart_rate=99))) == ["CA"]
+    assert talk(mllp.framed(message(bedside.enrolment.mrn, control_id="X1", heart_rate=99))) == [
+        "CA"
+    ]
     assert [value for _, value in stored(bedside.session)] == [86]
     assert "control id" in set_aside()[0]
 
@@ -186,7 +199,9 @@ def test_original_mode_is_answered_by_what_was_understood(bedside: hour.Hour) ->
 
     assert talk(original(message(bedside.enrolment.mrn, heart_rate=90))) == ["AA"]
     assert talk(original(message("TOR-99999", heart_rate=90))) == ["AE"]
-    assert talk(original(message(bedside.enrolment.mrn, heart_rate=90, processing_id="D"))) == ["AR"]
+    assert talk(original(message(bedside.enrolment.mrn, heart_rate=90, processing_id="D"))) == [
+        "AR"
+    ]
 
 
 def test_a_clinic_does_not_take_a_simulators_message(bedside: hour.Hour) -> None:
@@ -247,8 +262,20 @@ def test_the_simulator_sends_a_scenario_over_the_socket(bedside: hour.Hour) -> N
 
         said = StringIO()
         await asyncio.to_thread(
-            call_command, "simulate", "--scenario", "hypertension", "--sender", hour.MONITOR,
-            "--mrn", bedside.enrolment.mrn, "--port", str(port), "--seconds", "3", "--rate", "50",
+            call_command,
+            "simulate",
+            "--scenario",
+            "hypertension",
+            "--sender",
+            hour.MONITOR,
+            "--mrn",
+            bedside.enrolment.mrn,
+            "--port",
+            str(port),
+            "--seconds",
+            "3",
+            "--rate",
+            "50",
             stdout=said,
         )
         server.close()
