@@ -1,4 +1,4 @@
-"""Alarms as a session has them: the protocol's signals with this person's baseline, and the rows."""
+"""Alarms as a session has them: the protocol's signals with this person's baseline, and rows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def baseline(session: Session, name: str) -> Decimal | None:
     return sum(values, Decimal(0)) / 2 if len(values) == BASELINE_READINGS else None
 
 
-# -- silence as a technical alarm -------------------------------------------------------------------
+# -- silence as a technical alarm -----------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Silence:
         return "sounds_again" if before.silent_until and not self.silent_until else ""
 
 
-# -- rows to show -----------------------------------------------------------------------------------
+# -- rows to show ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""The live feed: one task a process listens to the database and wakes the open session pages.
+"""The live feed: one task a process listens to the database and wakes open session pages.
 
-A notice carries a session's id and a sequence number, never a value: each reader fetches what is new
-in a short transaction of its own, as itself. Each reader's queue is bounded; one that does not read
-is let go, and its page comes back with the last id it saw. See docs/algorithms/live-feed.md.
+A notice carries a session's id and a sequence number, never a value: each reader fetches what is
+new in a short transaction of its own, as itself. Each reader's queue is bounded; one that does not
+read is let go, and its page comes back with the last id it saw. See docs/algorithms/live-feed.md.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import connection, connections
+from psycopg import conninfo
 
 CHANNEL = "afterglow_feed"
 QUEUE_SIZE = 256
@@ -86,7 +87,7 @@ class Feed:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _hear(self) -> None:
-        async with await psycopg.AsyncConnection.connect(**where(), autocommit=True) as database:
+        async with await psycopg.AsyncConnection.connect(where(), autocommit=True) as database:
             await database.execute(f"LISTEN {CHANNEL}")
             self.is_listening.set()
             for reader in [one for readers in self._readers.values() for one in readers]:
@@ -101,8 +102,8 @@ class Feed:
             reader.wake(int(seq))
 
 
-def where() -> dict[str, str]:
-    """Return what libpq needs to reach the database that Django's `default` is at."""
+def where() -> str:
+    """Return the connection string to reach the database that Django's `default` is at."""
     entry = connections.settings["default"]
     named = {
         "dbname": "NAME",
@@ -113,7 +114,7 @@ def where() -> dict[str, str]:
     }
     given = {key: str(entry[name]) for key, name in named.items() if entry.get(name)}
     options = {key: str(value) for key, value in entry.get("OPTIONS", {}).items()}
-    return options | given
+    return conninfo.make_conninfo(**options | given)
 
 
 _feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = WeakKeyDictionary()

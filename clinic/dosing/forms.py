@@ -1,4 +1,4 @@
-"""What is typed at the bedside. Nothing is preselected; a number is kept as typed, never as a float."""
+"""What is typed at the bedside. Nothing is preselected; a number is kept as typed, exactly."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, get_language
 
 from clinic.course.actions import Reading
 from clinic.dosing.models import Device
@@ -25,9 +25,9 @@ ANSWERS = (
 
 
 class Number(forms.DecimalField):
-    """An exact number; a comma is read as the decimal sign only where it cannot be a thousands one."""
+    """An exact number; a comma is a decimal sign only where it cannot be a thousands one."""
 
-    def to_python(self, value: Any) -> Decimal | None:
+    def to_python(self, value: Any) -> Any:
         """Return the Decimal that was typed; refuse what two people could read in two ways."""
         text = str(value or "").strip().replace("\u202f", "").replace(" ", "")
         if "," in text:
@@ -36,8 +36,7 @@ class Number(forms.DecimalField):
                     _("%(value)s can be read in two ways; write it with a point") % {"value": text}
                 )
             text = text.replace(",", ".")
-        number: Decimal | None = super().to_python(text)
-        return number
+        return super().to_python(text)
 
 
 class KeyedForm(forms.Form):

@@ -1,4 +1,4 @@
-"""The hour as it is read: rows to core values, the fold, and what page, stream and board show of it."""
+"""The hour as it is read: rows to core values, the fold, and what page, stream, board show."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def names() -> dict[str, str]:
     return {"heart_rate": _("HR"), "spo2": _("SpO2"), CUFF: _("NIBP"), "respiratory_rate": _("RR")}
 
 
-# -- rows to core values ----------------------------------------------------------------------------
+# -- rows to core values --------------------------------------------------------------------------
 
 
 def event_of(row: SessionEvent) -> Event:
@@ -105,7 +105,7 @@ def order_text(order: Order) -> str:
     }
 
 
-# -- what is shown ----------------------------------------------------------------------------------
+# -- what is shown --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class Live:
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
-        """Return the lines a nurse reads back, newest first, corrections beside what they correct."""
+        """Return the lines a nurse reads back, newest first, a corrected one marked as such."""
         rows = list(
             SessionEvent.objects.filter(session=self.session).order_by("-observed_at", "-seq")
         )
@@ -269,7 +269,7 @@ class Live:
         ]
 
     def may_undo(self, row: SessionEvent) -> bool:
-        """Return whether a line can be taken back in one tap: said, scored, music; for ten minutes."""
+        """Return whether a line can be taken back in one tap: not a start or stop, and not late."""
         return row.kind in UNDOABLE and self.at - row.recorded_at < UNDO
 
 

@@ -1,4 +1,4 @@
-"""The session's trend from its rows: points, cuff readings, limits, marks. Drawn by `kap.picture`."""
+"""The session's trend from its rows: points, cuffs, limits, marks. Drawn by `kap.picture`."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def trend_of(live: Live, language: str, *, width: int = WIDTH) -> Drawn:
     spec = _spec(live)
     picture = trend(spec, width=width, theme=live.theme, language=lang)  # type: ignore[arg-type]  # day or dim
     return Drawn(
-        mark_safe(picture),  # noqa: S308 - made by kap.picture, which escapes
-        mark_safe(trend_table(spec, language=lang)),  # noqa: S308 - made by kap.trend, which escapes
+        mark_safe(picture),  # kap escapes every text
+        mark_safe(trend_table(spec, language=lang)),  # kap escapes every text
         trend_csv(spec),
     )
 
@@ -84,14 +84,18 @@ def _pressures(rows: list[Observation], zero: datetime) -> list[Pressure]:
     for row in rows:
         if row.vital in (SYSTOLIC, DIASTOLIC, MEAN):
             cuffs.setdefault(row.observed_at, {})[row.vital] = row
-    return [
-        Pressure(
-            _minute(at, zero),
-            *(cuff[v].value if v in cuff else None for v in (SYSTOLIC, DIASTOLIC, MEAN)),
-            by_hand=any(row.source == "staff" for row in cuff.values()),
-        )
-        for at, cuff in sorted(cuffs.items())
-    ]
+    return [_pressure(at, cuff, zero) for at, cuff in sorted(cuffs.items())]
+
+
+def _pressure(at: datetime, cuff: dict[str, Observation], zero: datetime) -> Pressure:
+    value = {vital: row.value for vital, row in cuff.items()}
+    return Pressure(
+        _minute(at, zero),
+        value.get(SYSTOLIC),
+        value.get(DIASTOLIC),
+        value.get(MEAN),
+        by_hand=any(row.source == "staff" for row in cuff.values()),
+    )
 
 
 def _limits(live: Live) -> list[LimitLine]:

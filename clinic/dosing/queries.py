@@ -16,13 +16,11 @@ from django.shortcuts import get_object_or_404
 from clinic.course import queries as course_queries
 from clinic.course.models import Course, Decision, Fact, Session, TaskEntry
 from clinic.dosing.models import Association, Infusion, Order
-from clinic.people.models import Patient
 from kap import course as kap_course
-from kap.chart import Chart
-from kap.chart import Fact as Told
-from kap.chart import Source
-from kap.chart_json import write_fact
 from kap.ceilings import DoseError
+from kap.chart import Chart, Source
+from kap.chart import Fact as Told
+from kap.chart_json import write_fact
 from kap.dose import DosePlan, plan_infusion
 from kap.facts import FactType, vocabulary
 from kap.finding import Finding
@@ -67,7 +65,7 @@ def mrn_of(session: Session) -> str:
     return number
 
 
-# -- the dose ---------------------------------------------------------------------------------------
+# -- the dose -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Draft:
 
 
 def planned(draft: Draft, weight_kg: Decimal, protocol: Protocol) -> DosePlan:
-    """Return the plan; the core computes it twice by independent code. Raises kap.dose.DoseError."""
+    """Return the plan; the core computes it twice by independent code. Raises DoseError."""
     return plan_infusion(
         mg_per_kg=draft.mg_per_kg,
         weight_kg=weight_kg,
@@ -182,7 +180,7 @@ def expiry(session: Session, at: datetime) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), tzinfo=session.site.tz)
 
 
-# -- the gate ---------------------------------------------------------------------------------------
+# -- the gate -------------------------------------------------------------------------------------
 
 
 @dataclass

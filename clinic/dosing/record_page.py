@@ -58,6 +58,10 @@ def cuffs(live: Live) -> list[dict[str, Any]]:
                 if vital in newest
                 and abs(row.observed_at - newest[vital].observed_at) <= live.limits.stream.stale
             }
-            cuff = f"{shown(row.value)}/{shown(low[row.observed_at]) if row.observed_at in low else '--'}"
+            cuff = f"{shown(row.value)}/{_shown_or_gone(low.get(row.observed_at))}"
             found.append({"at": row.observed_at, "nibp": cuff, "source": row.source, **near})
     return found
+
+
+def _shown_or_gone(value: Decimal | None) -> str:
+    return "--" if value is None else shown(value)

@@ -1,4 +1,4 @@
-"""The live stream of one session: what a page is sent, in order, each event as its reader may see it.
+"""The live stream of one session: what a page is sent, in order, as its reader may see it.
 
 Every fetch is one short transaction as the reader, whose sign-in, role and site are looked up anew.
 """
@@ -73,7 +73,7 @@ def reader_of(request: ClinicRequest) -> Author:
     signed_in = engine.SessionStore(request.session.session_key).load()
     if signed_in.get(SESSION_KEY) != str(request.user.pk):
         raise Over
-    staff = Staff.objects.filter(user_id=request.user.pk, user__is_active=True).first()
+    staff = Staff.objects.filter(user__pk=str(request.user.pk), user__is_active=True).first()
     permit = access.policy()[("dosing:stream", "GET")]
     reader = access.staff_author(staff, permit.roles) if staff is not None else None
     if reader is None:

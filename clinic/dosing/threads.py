@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 class Threads:
-    """Runs database work off the loop: never a connection for each reader, nor one for each message.
+    """Runs database work off the loop: no connection for each reader, nor for each message.
 
     The threads start with the first work and keep their connections until `close`.
     """

@@ -94,7 +94,7 @@ def attempt(form: Form, act: Callable[[], object]) -> bool:
     return True
 
 
-# -- the order --------------------------------------------------------------------------------------
+# -- the order ------------------------------------------------------------------------------------
 
 
 def order(request: ClinicRequest, session_id: UUID) -> HttpResponse:
@@ -168,7 +168,7 @@ def _order_page(
     )
 
 
-# -- the gate ---------------------------------------------------------------------------------------
+# -- the gate -------------------------------------------------------------------------------------
 
 
 def start(request: ClinicRequest, session_id: UUID) -> HttpResponse:
@@ -328,7 +328,7 @@ def _begin(request: ClinicRequest, session: Session, form: KeyedForm) -> None:
     actions.start_infusion(authorization=authorization, key=form.cleaned_data["key"], by=request.by)
 
 
-# -- the monitor ------------------------------------------------------------------------------------
+# -- the monitor ----------------------------------------------------------------------------------
 
 
 def bind(request: ClinicRequest, session_id: UUID) -> HttpResponse:
@@ -362,7 +362,7 @@ def _bind(request: ClinicRequest, session: Session, form: BindForm) -> None:
     )
 
 
-# -- the way home -----------------------------------------------------------------------------------
+# -- the way home ---------------------------------------------------------------------------------
 
 
 def discharge(request: ClinicRequest, session_id: UUID) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""The hour itself: the session page, its stream and chart, what is tapped, the board, the record."""
+"""The hour itself: the session page, its stream and chart, what is tapped, board, record."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def keys() -> dict[str, uuid.UUID]:
     return {f"{form}_key": uuid.uuid4() for form in ("score", "vitals", "event", "note")}
 
 
-# -- the page ---------------------------------------------------------------------------------------
+# -- the page -------------------------------------------------------------------------------------
 
 
 def session(request: ClinicRequest, session_id: UUID) -> HttpResponse:
@@ -152,7 +152,7 @@ def chart(request: ClinicRequest, session_id: UUID) -> HttpResponse:
     return render(request, "dosing/chart.html", {"chart": drawn})
 
 
-# -- what is tapped ---------------------------------------------------------------------------------
+# -- what is tapped -------------------------------------------------------------------------------
 
 
 def _answer(
@@ -167,7 +167,7 @@ def _answer(
             form.add_error(None, str(refusal))
     if form.errors:
         audit.record(by=request.by, action="session.entry", about=row, outcome="refused")
-        said = " ".join(error for errors in form.errors.values() for error in errors)
+        said = " ".join(str(error) for errors in form.errors.values() for error in errors)
         if by_script:
             return HttpResponse(said, status=400, content_type="text/plain; charset=utf-8")
         return _session(request, row, failed_form=form)
@@ -255,7 +255,7 @@ def alarm(request: ClinicRequest, session_id: UUID) -> HttpResponse:
     return _answer(request, row, form, act)
 
 
-# -- the board and the record -----------------------------------------------------------------------
+# -- the board and the record ---------------------------------------------------------------------
 
 
 def board(request: ClinicRequest) -> HttpResponse:

@@ -62,7 +62,7 @@ class Taken:
 
 @transaction.atomic
 def receive(*, raw: bytes, peer: str, by: Author) -> tuple[bytes, ...]:
-    """Store one message and what it says; return the acknowledgements, to be sent after the commit."""
+    """Store one message and what it says; return the acknowledgements to send after the commit."""
     head, digest = _head(raw), hashlib.sha256(raw).hexdigest()
     same_id = Message.objects.filter(sender=head.sender[:80], control_id=head.control_id[:80])
     if known := same_id.filter(digest=digest).first():
@@ -87,7 +87,7 @@ def _head(raw: bytes) -> Header:
     """Return what MSH says; NOBODY when not even that can be read, whatever the reader raises."""
     try:
         return hl7v2.header(raw)
-    except Exception:  # noqa: BLE001 - a damaged message must never end the listener
+    except Exception:  # a damaged message must never end the listener
         return NOBODY
 
 
@@ -104,7 +104,7 @@ def _interpret(message: Message, raw: bytes, device: Device | None, by: Author) 
         return Taken(False, error.is_refused, taken.problems)
     except (NotForUs, Refused) as reason:
         return _refuse(message, str(reason), by)
-    except Exception as error:  # noqa: BLE001 - stored raw already; the listener lives on
+    except Exception as error:  # stored raw already; the listener lives on
         log.exception("a stored message could not be interpreted")
         return _refuse(message, f"could not be interpreted ({type(error).__name__})", by)
     for problem in read.problems:

@@ -1,4 +1,4 @@
-"""HL7 v2 over MLLP: frames on a socket. What a frame means is decided elsewhere (`actions.receive`).
+"""HL7 v2 over MLLP: frames on a socket. What a frame means is decided by `actions.receive`.
 
 A frame is VT, message, FS CR; nothing outside a frame is data. Too long, too slow or too many ends
 the connection, never the listener. Rules: docs/algorithms/live-feed.md.

@@ -19,12 +19,29 @@ from tests.clinic import hour
 from tests.clock import Clock
 
 WELL = {
-    "oriented": True, "aldrete": 10, "padss": 10, "gait_steady": True, "sips_tolerated": True,
-    "escort_present": True, "instructions_understood": True, "next_contact_booked": True,
-    "line_removed": True, "escort_named": True, "si_ideation": False, "si_plan": False,
-    "si_intent": False, "si_acute": False, "attempt_ever": False, "acs_or_stroke_now": False,
-    "chest_pain": False, "dyspnoea": False, "severe_headache": False, "visual_disturbance": False,
-    "seizure": False, "reduced_consciousness": False, "focal_deficit": False,
+    "oriented": True,
+    "aldrete": 10,
+    "padss": 10,
+    "gait_steady": True,
+    "sips_tolerated": True,
+    "escort_present": True,
+    "instructions_understood": True,
+    "next_contact_booked": True,
+    "line_removed": True,
+    "escort_named": True,
+    "si_ideation": False,
+    "si_plan": False,
+    "si_intent": False,
+    "si_acute": False,
+    "attempt_ever": False,
+    "acs_or_stroke_now": False,
+    "chest_pain": False,
+    "dyspnoea": False,
+    "severe_headache": False,
+    "visual_disturbance": False,
+    "seizure": False,
+    "reduced_consciousness": False,
+    "focal_deficit": False,
 }
 
 
@@ -45,7 +62,9 @@ def stopped(running: hour.Hour, clock: Clock) -> Iterator[hour.Hour]:
 def record(at: hour.Hour, values: dict[str, int]) -> None:
     """Type a set."""
     actions.record_set(
-        session=at.session, values={k: Decimal(v) for k, v in values.items()}, key=uuid4(),
+        session=at.session,
+        values={k: Decimal(v) for k, v in values.items()},
+        key=uuid4(),
         by=hour.author("alice"),
     )
 
@@ -55,8 +74,10 @@ def is_well(at: hour.Hour, **but: object) -> None:
     told = {name: value for name, value in {**WELL, **but}.items() if value is not None}
     at.tell(**told)
     actions.score(
-        session=at.session, values={"moaas": 5, "dissociation": 0, "nausea": 0, "distress": 0},
-        key=uuid4(), by=hour.author("alice"),
+        session=at.session,
+        values={"moaas": 5, "dissociation": 0, "nausea": 0, "distress": 0},
+        key=uuid4(),
+        by=hour.author("alice"),
     )
     actions.close_vial(
         session=at.session, second=hour.staff("bob"), key=uuid4(), by=hour.author("alice")
@@ -89,8 +110,14 @@ def test_an_unknown_gate_is_closed(stopped: hour.Hour, fact: str) -> None:
     if gate.is_open:
         # told on the same day before the dose and still in date, or asked only with raised pressure
         assert fact in known_from_before | {
-            "acs_or_stroke_now", "chest_pain", "dyspnoea", "severe_headache", "visual_disturbance",
-            "seizure", "reduced_consciousness", "focal_deficit",
+            "acs_or_stroke_now",
+            "chest_pain",
+            "dyspnoea",
+            "severe_headache",
+            "visual_disturbance",
+            "seizure",
+            "reduced_consciousness",
+            "focal_deficit",
         }
         return
     assert fact in {unknown.fact for unknown in gate.verdict.unknowns}
@@ -104,8 +131,12 @@ def test_no_escort_is_never_overridden(stopped: hour.Hour) -> None:
     assert "GO-ESCORT" not in {finding.rule_id for finding in gate.liftable({"prescriber"})}
     with pytest.raises(Refused, match="level A"):
         actions.override(
-            gate=gate, rule_id="GO-ESCORT", reason="the person lives next door", by=hour.author("petra"),
-            expires_at=queries.expiry(stopped.session, now()), second=hour.staff("bob"),
+            gate=gate,
+            rule_id="GO-ESCORT",
+            reason="the person lives next door",
+            by=hour.author("petra"),
+            expires_at=queries.expiry(stopped.session, now()),
+            second=hour.staff("bob"),
         )
 
 
@@ -130,7 +161,10 @@ def test_a_prescriber_may_lift_the_time_with_a_reason(running: hour.Hour, clock:
         gate = queries.discharge_gate(running.session, now())
         assert [f.rule_id for f in gate.liftable({"prescriber"})] == ["GO-TIME"]
         actions.override(
-            gate=gate, rule_id="GO-TIME", reason="stopped after two minutes", by=hour.author("petra"),
+            gate=gate,
+            rule_id="GO-TIME",
+            reason="stopped after two minutes",
+            by=hour.author("petra"),
             expires_at=queries.expiry(running.session, now()),
         )
         row = go_home(running)
@@ -140,8 +174,11 @@ def test_a_prescriber_may_lift_the_time_with_a_reason(running: hour.Hour, clock:
 def test_going_home_releases_the_monitor(stopped: hour.Hour) -> None:
     hour.owner_adds_device(hour.MONITOR)
     actions.bind(
-        session=stopped.session, device=Device.objects.get(sender=hour.MONITOR),
-        mrn=stopped.enrolment.mrn, birth_date=stopped.session.patient.birth_date, key=uuid4(),
+        session=stopped.session,
+        device=Device.objects.get(sender=hour.MONITOR),
+        mrn=stopped.enrolment.mrn,
+        birth_date=stopped.session.patient.birth_date,
+        key=uuid4(),
         by=hour.author("alice"),
     )
     is_well(stopped)
@@ -164,6 +201,8 @@ def test_leaving_against_advice_is_no_discharge_and_has_a_task(stopped: hour.Hou
 def test_the_vial_is_closed_by_two(stopped: hour.Hour) -> None:
     with pytest.raises(Refused):
         actions.close_vial(
-            session=stopped.session, second=hour.staff("alice"), key=uuid4(),
+            session=stopped.session,
+            second=hour.staff("alice"),
+            key=uuid4(),
             by=hour.author("alice"),
         )

@@ -29,21 +29,18 @@ ONE_RUNNING = "dosing_infusion_one_running"
 
 
 @pytest.fixture
-def acting(ready: hour.Hour) -> Iterator[access.Author]:
-    """Petra acting, in a transaction of hers."""
-    assert ready
-    with access.acting(hour.author("petra")) as by:
-        yield by
+def day(ready: hour.Hour) -> Iterator[hour.Hour]:
+    """Marie's day, Petra acting: one transaction."""
+    with access.acting(hour.author("petra")):
+        yield ready
 
 
-# -- the order --------------------------------------------------------------------------------------
+# -- the order ------------------------------------------------------------------------------------
 
 
-def test_an_order_is_kept_in_whole_micrograms_and_rounded_down(
-    ready: hour.Hour, acting: access.Author
-) -> None:
-    ready.ready_for_the_day()
-    order = ready.sign()
+def test_an_order_is_kept_in_whole_micrograms_and_rounded_down(day: hour.Hour) -> None:
+    day.ready_for_the_day()
+    order = day.sign()
     assert (order.weight_g, order.minutes, order.vial_ug_per_ml) == (76_400, 40, 50_000)
     assert (order.asked_ug, order.dose_ug, order.draw_ul) == (38_200, 38_000, 760)
     assert (order.final_ul, order.rate_ul_h) == (50_000, 75_000)
@@ -61,61 +58,54 @@ def test_an_order_is_kept_in_whole_micrograms_and_rounded_down(
     ],
 )
 def test_what_the_protocol_blocks_is_not_ordered(
-    ready: hour.Hour, acting: access.Author, draft: queries.Draft, error: type[Exception]
+    day: hour.Hour, draft: queries.Draft, error: type[Exception]
 ) -> None:
-    ready.ready_for_the_day()
+    day.ready_for_the_day()
     with pytest.raises(error):
-        ready.sign(draft)
+        day.sign(draft)
     assert not Order.objects.exists()
 
 
-def test_without_a_weight_in_date_nothing_is_ordered(
-    ready: hour.Hour, acting: access.Author, clock: Clock
-) -> None:
+def test_without_a_weight_in_date_nothing_is_ordered(day: hour.Hour, clock: Clock) -> None:
     clock.step(8 * 24 * 3600)
     with pytest.raises(Refused, match="weigh"):
-        ready.sign()
+        day.sign()
 
 
-def test_without_an_accepted_screening_nothing_is_ordered(
-    ready: hour.Hour, acting: access.Author
-) -> None:
-    ready.ready_for_the_day()
-    gate = queries.order_gate(ready.session, now())
+def test_without_an_accepted_screening_nothing_is_ordered(day: hour.Hour) -> None:
+    day.ready_for_the_day()
+    gate = queries.order_gate(day.session, now())
     from clinic.course.actions import decide
 
     decide(
-        course=ready.course,
+        course=day.course,
         stage="screening",
         kind="declined",
         reason="no",
-        by=acting,
+        by=hour.author("petra"),
         verdict=gate.verdict,
         chart=gate.chart,
     )
     with pytest.raises(Refused, match="screening"):
-        ready.sign()
+        day.sign()
 
 
-def test_a_dose_above_three_quarters_needs_another_prescriber(
-    ready: hour.Hour, acting: access.Author
-) -> None:
-    ready.ready_for_the_day()
-    order = ready.sign(queries.Draft(Decimal("0.8"), 40, Decimal(50), Decimal(50)))
-    gate = queries.start_gate(ready.session, order, now())
+def test_a_dose_above_three_quarters_needs_another_prescriber(day: hour.Hour) -> None:
+    day.ready_for_the_day()
+    order = day.sign(queries.Draft(Decimal("0.8"), 40, Decimal(50), Decimal(50)))
+    gate = queries.start_gate(day.session, order, now())
     assert not gate.is_open
     [(_, condition)] = [pair for pair in gate.to_do if pair[0].rule_id == "DOSE-2ND"]
-    with pytest.raises(Refused, match="[Aa]nother prescriber"):
+    with pytest.raises(Refused, match=r"[Aa]nother prescriber"):
         actions.meet_condition(gate=gate, text=condition.text, by=hour.author("petra"))
     with pytest.raises(Refused):
         actions.meet_condition(gate=gate, text=condition.text, by=hour.author("alice"))
     actions.meet_condition(gate=gate, text=condition.text, by=hour.author("paul"))
-    assert queries.start_gate(ready.session, order, now()).is_open
+    assert queries.start_gate(day.session, order, now()).is_open
 
 
-def test_the_database_holds_the_ceilings_of_the_file(
-    ready: hour.Hour, acting: access.Author
-) -> None:
+@pytest.mark.usefixtures("day")
+def test_the_database_holds_the_ceilings_of_the_file() -> None:
     def as_read(name: str) -> str:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -133,23 +123,21 @@ def test_the_database_holds_the_ceilings_of_the_file(
     assert held == as_read("probe").removesuffix(" NOT VALID")
 
 
-def test_the_database_refuses_an_order_above_a_ceiling(
-    ready: hour.Hour, acting: access.Author
-) -> None:
-    ready.ready_for_the_day()
-    order = ready.sign()
+def test_the_database_refuses_an_order_above_a_ceiling(day: hour.Hour) -> None:
+    day.ready_for_the_day()
+    order = day.sign()
     columns = [field.column for field in Order._meta.concrete_fields]
     changed = {"id": "gen_random_uuid()", "dose_ug": "80000", "asked_ug": "80000"}
     chosen = ", ".join(changed.get(column, column) for column in columns)
     with pytest.raises(IntegrityError, match="ceilings"), connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO dosing_order ({', '.join(columns)})"  # noqa: S608 - columns of a model
+            f"INSERT INTO dosing_order ({', '.join(columns)})"
             f" SELECT {chosen} FROM dosing_order WHERE id = %s",
             [order.pk],
         )
 
 
-# -- the second check -------------------------------------------------------------------------------
+# -- the second check -----------------------------------------------------------------------------
 
 
 def test_an_authorization_is_built_in_one_place_only() -> None:
@@ -166,19 +154,19 @@ def test_an_authorization_is_built_in_one_place_only() -> None:
     assert calls == [("clinic/dosing/actions/start.py", "authorise")]
 
 
-def test_one_person_cannot_check_twice(ready: hour.Hour, acting: access.Author) -> None:
-    ready.ready_for_the_day()
-    ready.sign()
+def test_one_person_cannot_check_twice(day: hour.Hour) -> None:
+    day.ready_for_the_day()
+    day.sign()
     with pytest.raises(IntegrityError, match="two_people"):
-        ready.check("alice", "alice")
+        day.check("alice", "alice")
 
 
-def test_a_rate_keyed_otherwise_stops_the_start(ready: hour.Hour, acting: access.Author) -> None:
-    ready.ready_for_the_day()
-    order = ready.sign()
+def test_a_rate_keyed_otherwise_stops_the_start(day: hour.Hour) -> None:
+    day.ready_for_the_day()
+    order = day.sign()
     with pytest.raises(Refused, match=r"7\.5"):
         actions.authorise(
-            session=ready.session,
+            session=day.session,
             order=order,
             second=hour.staff("bob"),
             rate_ml_h=Decimal("7.5"),
@@ -189,34 +177,32 @@ def test_a_rate_keyed_otherwise_stops_the_start(ready: hour.Hour, acting: access
 
 
 @pytest.mark.parametrize("fact", [*hour.DAY, "systolic"])
-def test_what_is_not_known_keeps_the_gate_closed(
-    ready: hour.Hour, acting: access.Author, fact: str
-) -> None:
+def test_what_is_not_known_keeps_the_gate_closed(day: hour.Hour, fact: str) -> None:
     day = {name: value for name, value in hour.DAY.items() if name != fact}
     if fact != "systolic":
-        ready.tell(minutes_ago=9, systolic=122, diastolic=78)
-    ready.tell(minutes_ago=1, systolic=120, diastolic=78, heart_rate=68, spo2=98, **day)
+        day.tell(minutes_ago=9, systolic=122, diastolic=78)
+    day.tell(minutes_ago=1, systolic=120, diastolic=78, heart_rate=68, spo2=98, **day)
     if fact == "escort_named":
         with pytest.raises(Refused):
-            ready.sign()
+            day.sign()
         return
     try:
-        ready.sign()
+        day.sign()
     except Refused:
         assert fact == "systolic"
         return
-    gate = queries.start_gate(ready.session, ready.order, now())  # type: ignore[arg-type]
+    gate = queries.start_gate(day.session, day.order, now())  # type: ignore[arg-type]
     assert not gate.is_open
     assert fact in {kind.name for kind in gate.asks({"nurse"})}
     with pytest.raises(Refused):
-        ready.check()
+        day.check()
 
 
-# -- the start --------------------------------------------------------------------------------------
+# -- the start ------------------------------------------------------------------------------------
 
 
-def test_a_day_goes_from_order_to_start(ready: hour.Hour, acting: access.Author) -> None:
-    infusion = ready.start()
+def test_a_day_goes_from_order_to_start(day: hour.Hour) -> None:
+    infusion = day.start()
     assert infusion.state == "running"
     assert infusion.auth_decided_at <= infusion.started_at < infusion.auth_expires_at
     assert {"start.authorise", "infusion.start"} <= set(
@@ -224,47 +210,41 @@ def test_a_day_goes_from_order_to_start(ready: hour.Hour, acting: access.Author)
     )
 
 
-def test_the_same_key_starts_once(ready: hour.Hour, acting: access.Author) -> None:
-    ready.ready_for_the_day()
-    ready.sign()
-    authorization, key, by = ready.check(), uuid4(), hour.author("alice")
+def test_the_same_key_starts_once(day: hour.Hour) -> None:
+    day.ready_for_the_day()
+    day.sign()
+    authorization, key, by = day.check(), uuid4(), hour.author("alice")
     first = actions.start_infusion(authorization=authorization, key=key, by=by)
     again = actions.start_infusion(authorization=authorization, key=key, by=by)
     assert first.pk == again.pk
     assert Infusion.objects.count() == 1
 
 
-def test_a_fact_that_changed_after_the_check_closes_the_start(
-    ready: hour.Hour, acting: access.Author
-) -> None:
-    ready.ready_for_the_day()
-    ready.sign()
-    authorization = ready.check()
-    ready.tell(alcohol_24h=True)
+def test_a_fact_that_changed_after_the_check_closes_the_start(day: hour.Hour) -> None:
+    day.ready_for_the_day()
+    day.sign()
+    authorization = day.check()
+    day.tell(alcohol_24h=True)
     with pytest.raises(actions.Changed):
         actions.start_infusion(authorization=authorization, key=uuid4(), by=hour.author("alice"))
     assert not Infusion.objects.exists()
 
 
-def test_a_check_older_than_fifteen_minutes_starts_nothing(
-    ready: hour.Hour, acting: access.Author, clock: Clock
-) -> None:
-    ready.ready_for_the_day()
-    ready.sign()
-    authorization = ready.check()
+def test_a_check_older_than_fifteen_minutes_starts_nothing(day: hour.Hour, clock: Clock) -> None:
+    day.ready_for_the_day()
+    day.sign()
+    authorization = day.check()
     clock.step(15 * 60)
     with pytest.raises(Refused, match="15"):
         actions.start_infusion(authorization=authorization, key=uuid4(), by=hour.author("alice"))
 
 
-def test_after_a_stop_the_same_order_starts_no_more(
-    ready: hour.Hour, acting: access.Author
-) -> None:
-    ready.start()
-    actions.stop(session=ready.session, id=uuid4(), by=hour.author("alice"))
+def test_after_a_stop_the_same_order_starts_no_more(day: hour.Hour) -> None:
+    day.start()
+    actions.stop(session=day.session, id=uuid4(), by=hour.author("alice"))
     with pytest.raises(Refused, match="Nothing was started"):
         actions.start_infusion(
-            authorization=ready.authorization,
+            authorization=day.authorization,
             key=uuid4(),
             by=hour.author("alice"),  # type: ignore[arg-type]
         )
@@ -280,7 +260,7 @@ def test_another_site_is_not_told_and_not_seen(running: hour.Hour) -> None:
         assert not Order.objects.exists()
 
 
-# -- two starts at once -----------------------------------------------------------------------------
+# -- two starts at once ---------------------------------------------------------------------------
 
 
 @pytest.fixture

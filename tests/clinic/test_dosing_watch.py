@@ -1,4 +1,4 @@
-"""`clinic watch`: silence is seen, the heartbeat beats, the chain is sealed, one process at a time."""
+"""`clinic watch`: silence is seen, the heart beats, the chain is sealed, by one process."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ def monitored(running: hour.Hour) -> hour.Hour:
     hour.owner_adds_device(hour.MONITOR)
     with access.acting(hour.author("alice")) as by:
         association = actions.bind(
-            session=running.session, device=Device.objects.get(sender=hour.MONITOR),
-            mrn=running.enrolment.mrn, birth_date=running.session.patient.birth_date,
-            key=uuid4(), by=by,
+            session=running.session,
+            device=Device.objects.get(sender=hour.MONITOR),
+            mrn=running.enrolment.mrn,
+            birth_date=running.session.patient.birth_date,
+            key=uuid4(),
+            by=by,
         )
         at = now()
         seen = [Reading("spo2", Decimal(97), "%", observed_at=at, received_at=at)]
@@ -74,7 +77,8 @@ def test_an_acknowledged_silence_sounds_again(monitored: hour.Hour, clock: Clock
         assert [line.data["change"] for line in lines.order_by("seq")] == ["raised", "sounds_again"]
 
 
-def test_it_beats_and_seals(monitored: hour.Hour) -> None:
+@pytest.mark.usefixtures("monitored")
+def test_it_beats_and_seals() -> None:
     assert live.watch_ms(now()) is None
     sealed = watch.look()
     assert sealed > 0

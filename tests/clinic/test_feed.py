@@ -37,7 +37,7 @@ def read(session: Any, value: int) -> None:
         connection.close()
 
 
-# -- the listening task -----------------------------------------------------------------------------
+# -- the listening task ---------------------------------------------------------------------------
 
 
 def test_a_commit_elsewhere_wakes_a_reader_within_a_second(running: hour.Hour) -> None:
@@ -92,7 +92,7 @@ def test_a_reader_that_does_not_read_is_let_go() -> None:
     assert asyncio.run(scene())
 
 
-# -- the stream -------------------------------------------------------------------------------------
+# -- the stream -----------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -110,7 +110,9 @@ def place_of(name: str, session: Any, after: int | None = None) -> Iterator[stre
         stream.threads.close()
 
 
-async def heard(events: AsyncIterator[bytes], until: str, seconds: float = 5) -> list[tuple[str, Any]]:
+async def heard(
+    events: AsyncIterator[bytes], until: str, seconds: float = 5
+) -> list[tuple[str, Any]]:
     """Read events until one of this name has come."""
     found: list[tuple[str, Any]] = []
     async with asyncio.timeout(seconds):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from io import StringIO
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.core.management import call_command
 from django.test import override_settings
 
 from clinic.audit.models import Event
@@ -73,7 +72,7 @@ def message(
     )
 
 
-def codes(data: bytes, count: int = 1) -> list[str]:
+def codes(data: bytes) -> list[str]:
     """Return the acknowledgement codes in what was received."""
     replies = mllp.Frames(65_536).feed(data)
     return [one.text(1) for reply in replies for one in split(reply) if one.name == "MSA"]
@@ -257,9 +256,6 @@ def test_the_simulator_sends_a_scenario_over_the_socket(bedside: hour.Hour) -> N
     async def scene() -> str:
         server = await command.serve(0)
         port = server.sockets[0].getsockname()[1]
-        from django.core.management import call_command
-        from io import StringIO
-
         said = StringIO()
         await asyncio.to_thread(
             call_command,

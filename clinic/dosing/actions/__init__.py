@@ -1,6 +1,7 @@
 """Writing the hour: the order, the start, the log, the feed, the way home.
 
-Each action: load, ask the core, write, audit; one transaction. Pause, stop and emergency ask nobody.
+Each action: load, ask the core, write, audit; one transaction. A pause, a stop and an emergency
+ask nobody.
 """
 
 from clinic.dosing.actions.home import close_vial, discharge, leave_against_advice

@@ -104,7 +104,7 @@ def _ticked(session: Session, row: Alarm, signal: Signal, at: datetime, by: Auth
     _keep(row, alarm.to_json())
 
 
-# -- silence ----------------------------------------------------------------------------------------
+# -- silence --------------------------------------------------------------------------------------
 
 
 def _see_silence(session: Session, at: datetime, by: Author) -> None:
@@ -136,7 +136,7 @@ def _settle_silence(session: Session, row: Alarm, is_stale: bool, at: datetime, 
     _keep(row, after.to_json())
 
 
-# -- what a person does about it --------------------------------------------------------------------
+# -- what a person does about it ------------------------------------------------------------------
 
 
 @transaction.atomic

@@ -46,7 +46,7 @@ def close_vial(*, session: Session, second: Staff, key: UUID, by: Author) -> Non
     )
     closed = Reading("vial_ledger_closed", True, at, source="record")
     record_facts(of=session, session=session, readings=[closed], by=by)
-    audit.record(by=by, action="vial.close", about=session, second=str(second.pk), **amounts)
+    audit.record(by=by, action="vial.close", about=session, second=str(second.pk), amounts=amounts)
 
 
 @transaction.atomic

@@ -35,7 +35,7 @@ SCORES: Mapping[str, str] = {
 }
 
 
-# -- the monitor's place ----------------------------------------------------------------------------
+# -- the monitor's place --------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -75,7 +75,7 @@ def release(*, session: Session, by: Author) -> None:
         audit.record(by=by, action="device.release", about=row)
 
 
-# -- readings ---------------------------------------------------------------------------------------
+# -- readings -------------------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -169,7 +169,7 @@ def score(*, session: Session, values: Mapping[str, int], key: UUID, by: Author)
         )
 
 
-# -- what the gates need of it ----------------------------------------------------------------------
+# -- what the gates need of it --------------------------------------------------------------------
 
 
 def _tell_gate(session: Session, rows: Iterable[Observation], by: Author) -> None:
@@ -211,7 +211,7 @@ def _tell(session: Session, name: str, row: Observation, by: Author) -> None:
     )
 
 
-# -- alarms and silence -----------------------------------------------------------------------------
+# -- alarms and silence ---------------------------------------------------------------------------
 
 
 def acknowledge(*, session: Session, signal: str, by: Author) -> None:
@@ -240,7 +240,7 @@ def live_sessions() -> list[Session]:
     return list(rows.select_related("course__protocol", "patient", "site"))
 
 
-def beat(*, by: Author) -> None:
+def beat() -> None:
     """Say that `clinic watch` looked just now; a part of every beat of the live stream."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -120,11 +120,10 @@ def override(
 @transaction.atomic
 def meet_condition(*, gate: queries.Gate, text: str, by: Author) -> None:
     """Put one's name to a condition being met, for this session alone."""
-    for finding, condition in gate.to_do:
-        if condition.text == text:
-            break
-    else:
+    found = [pair for pair in gate.to_do if pair[1].text == text]
+    if not found:
         raise Refused(_("This condition is not open here (any more); look at the list again."))
+    finding, condition = found[0]
     if condition.owner not in {by.role, *by.roles}:
         raise Refused(_("This condition is the %(owner)s's to sign.") % {"owner": condition.owner})
     rule = course_queries.protocol_of(gate.course).rule(finding.rule_id)

@@ -55,8 +55,8 @@ def authorise(
     if rate_ml_h * 1000 != order.rate_ul_h:
         raise Refused(
             _(
-                "The second checker keyed %(rate)s mL/h; that is not the order's rate. Both check the"
-                " order and the pump anew."
+                "The second checker keyed %(rate)s mL/h; that is not the order's rate. Both check"
+                " the order and the pump anew."
             )
             % {"rate": rate_ml_h}
         )

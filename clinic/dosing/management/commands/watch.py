@@ -29,7 +29,7 @@ def look() -> int:
     """Watch once: every live session's alarms, the heartbeat, the seal; return the rows sealed."""
     with access.acting(access.worker("watch")) as by:
         actions.tick_alarms(by=by)
-        actions.beat(by=by)
+        actions.beat()
     with access.acting(access.worker("watch")):
         return audit.seal()
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
 
     help = "See silence: tick the alarms, beat, and seal the audit chain each second."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         """Watch for ever; a second process waits until the first is gone."""
         holds = False
         while True:

@@ -50,7 +50,7 @@ class Command(BaseCommand):
         """Let the port be given, by option or MLLP_PORT."""
         parser.add_argument("--port", type=int, default=int(os.environ.get("MLLP_PORT", "2575")))
 
-    def handle(self, *args: Any, port: int, **options: Any) -> None:
+    def handle(self, *_args: Any, port: int, **_options: Any) -> None:
         """Serve for ever."""
         asyncio.run(self._run(port))
 

@@ -95,7 +95,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--rate", type=float, default=1.0, help="messages a second")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Send until the trace ends; print the counts."""
         monitor = Monitor(options["port"])
         start = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=options["skip"])
@@ -109,7 +109,7 @@ class Command(BaseCommand):
         try:
             for number, (at, samples) in enumerate(seconds_of(trace)):
                 if at >= start + timedelta(seconds=options["skip"]):
-                    self._wait(start, at, options["rate"])
+                    self._wait(at, options["rate"])
                     monitor.send(self._message(options, number, at, samples))
         finally:
             monitor.close()
@@ -118,7 +118,7 @@ class Command(BaseCommand):
             )
 
     @staticmethod
-    def _wait(start: datetime, at: datetime, rate: float) -> None:
+    def _wait(at: datetime, rate: float) -> None:
         """Wait until the second has come, in real time (divided by the rate)."""
         if rate == 1.0:
             time.sleep(max(0.0, (at - datetime.now(UTC)).total_seconds()))

@@ -22,7 +22,7 @@ class Command(BaseCommand):
 
     help = "Serve the clinic on http://127.0.0.1:PORT (PORT from the environment)."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         """Refuse to start on a policy, schema, mode or clinical server that does not hold."""
         access.check()
         check_schema()
