@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from clinic.audit.author import Author
 from clinic.course.models import Session
-from clinic.dosing.live import Live
+from clinic.dosing.live import CUFF, Live, Tile
 from clinic.dosing.models import Infusion
 from clinic.people.models import Site
 
@@ -37,16 +37,20 @@ class Row:
         )
 
     @property
+    def streams(self) -> list[Tile]:
+        """Return the numbers that a monitor sends each second."""
+        return [t for t in self.live.tiles if t.source == "device" and t.vital != CUFF]
+
+    @property
     def data_age(self) -> int | None:
-        """Return the age in s of the newest monitored value; None when nothing is monitored."""
-        ages = [tile.age_ms for tile in self.live.tiles if tile.source == "device"]
-        known = [age for age in ages if age is not None]
-        return min(known) // 1000 if known else None
+        """Return the age in s of the newest streamed value; None when nothing streams."""
+        ages = [tile.age_ms for tile in self.streams if tile.age_ms is not None]
+        return min(ages) // 1000 if ages else None
 
     @property
     def has_data(self) -> bool:
         """Whether the monitor speaks."""
-        return any(tile.source == "device" and not tile.is_stale for tile in self.live.tiles)
+        return any(not tile.is_stale for tile in self.streams)
 
 
 def sites(by: Author) -> list[Site]:

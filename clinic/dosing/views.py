@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -41,6 +42,7 @@ from kap.quantity import shown
 from kap.verdict import Verdict
 
 Did = HttpResponse | None
+CHANGED = "changed"
 # What is measured again at a gate although it is known.
 AGAIN = {
     "start": ("systolic", "diastolic", "heart_rate", "spo2", "weight"),
@@ -84,14 +86,29 @@ def seen(request: ClinicRequest, verdict: Verdict) -> Verdict:
     return verdict.seen_by(request.by.role)
 
 
+def go(request: ClinicRequest, view: str, session: Session) -> HttpResponse:
+    """Send the browser on after a form was done; a replay, which did nothing, is audited here."""
+    if not request.by.trail:
+        audit.record(by=request.by, action="session.replay", about=session)
+    return redirect(view, session_id=session.pk)
+
+
 def attempt(form: Form, act: Callable[[], object]) -> bool:
     """Return whether the action was done; its refusal stands in the form, in words."""
     try:
         act()
     except (Refused, PermissionError, DoseError) as refusal:
-        form.add_error(None, str(refusal))
+        code = CHANGED if isinstance(refusal, actions.Changed) else "refused"
+        form.add_error(None, ValidationError(str(refusal), code))
         return False
     return True
+
+
+def status_of(forms: dict[str, Any]) -> int:
+    """Return 200, 400 for a form that failed, 409 where what is known changed meanwhile."""
+    failed = [form for form in forms.values() if form is not None and form.errors]
+    changed = any(form.has_error(None, CHANGED) for form in failed)
+    return 409 if changed else 400 if failed else 200
 
 
 # -- the order ------------------------------------------------------------------------------------
@@ -113,7 +130,7 @@ def order(request: ClinicRequest, session_id: UUID) -> HttpResponse:
             ),
         ):
             messages.success(request, _("Order signed."))
-            return redirect("dosing:start", session_id=session.pk)
+            return go(request, "dosing:start", session)
         if weight is not None:
             plan = _planned(form, draft, weight[0].kg, session)
             gate = queries.order_gate(session, at, plan) if plan is not None else gate
@@ -196,8 +213,7 @@ def start(request: ClinicRequest, session_id: UUID) -> HttpResponse:
         bind_form=BindForm(devices=free_devices(session), initial={"key": uuid4()}),
         **forms,
     )
-    failed = any(form is not None and form.errors for form in forms.values())
-    return render(request, "dosing/start.html", page, status=400 if failed else 200)
+    return render(request, "dosing/start.html", page, status=status_of(forms))
 
 
 def live_authorization(session: Session, at: datetime) -> StartAuthorization | None:
@@ -285,16 +301,17 @@ def _lift(request: ClinicRequest, gate: queries.Gate, form: LiftForm) -> None:
 
 def _start_did(request: ClinicRequest, gate: queries.Gate, forms: dict[str, Any]) -> Did:
     """Return where to go once what the start page's form asked is done; None when it was not."""
-    session, here = gate.session, redirect("dosing:start", session_id=gate.session.pk)
+    session, here = gate.session, "dosing:start"
     if gate_did(request, gate, forms):
-        return here
+        return go(request, here, session)
     check = forms["check_form"]
     if request.POST.get("do") == "check" and check.is_valid():
-        return here if attempt(check, lambda: _check(request, session, check)) else None
+        done = attempt(check, lambda: _check(request, session, check))
+        return go(request, here, session) if done else None
     if request.POST.get("do") == "start":
         form = forms["begin_form"] = KeyedForm(request.POST)
         if form.is_valid() and attempt(form, lambda: _begin(request, session, form)):
-            return redirect("dosing:session", session_id=session.pk)
+            return go(request, "dosing:session", session)
     return None
 
 
@@ -337,7 +354,7 @@ def bind(request: ClinicRequest, session_id: UUID) -> HttpResponse:
     form = BindForm(request.POST, devices=free_devices(session))
     if form.is_valid() and attempt(form, lambda: _bind(request, session, form)):
         messages.success(request, _("The monitor is bound to this session."))
-        return redirect(request.POST.get("next") or "dosing:session", session_id=session.pk)
+        return go(request, "dosing:session", session)
     audit.record(by=request.by, action="device.bind", about=session, outcome="refused")
     page = page_of(request, session, bind_form=form)
     return render(request, "dosing/bind.html", page, status=400)
@@ -395,17 +412,17 @@ def discharge(request: ClinicRequest, session_id: UUID) -> HttpResponse:
         vial_closed="vial_ledger_closed" not in {u.fact for u in gate.verdict.unknowns},
         **forms,
     )
-    failed = any(form is not None and form.errors for form in forms.values())
-    return render(request, "dosing/discharge.html", page, status=400 if failed else 200)
+    return render(request, "dosing/discharge.html", page, status=status_of(forms))
 
 
 def _discharge_did(request: ClinicRequest, gate: queries.Gate, forms: dict[str, Any]) -> Did:
-    session, here = gate.session, redirect("dosing:discharge", session_id=gate.session.pk)
+    session, here = gate.session, "dosing:discharge"
     if gate_did(request, gate, forms):
-        return here
+        return go(request, here, session)
     do, close, leave = request.POST.get("do"), forms["close_form"], forms["leave_form"]
     if do == "close" and close.is_valid():
-        return here if attempt(close, lambda: _close_vial(request, session, close)) else None
+        done = attempt(close, lambda: _close_vial(request, session, close))
+        return go(request, here, session) if done else None
     if do == "leave" and leave.is_valid():
         done = attempt(
             leave,
@@ -416,14 +433,14 @@ def _discharge_did(request: ClinicRequest, gate: queries.Gate, forms: dict[str, 
                 by=request.by,
             ),
         )
-        return redirect("dosing:session", session_id=session.pk) if done else None
+        return go(request, "dosing:session", session) if done else None
     if do == "sign":
         form = forms["sign_form"] = KeyedForm(request.POST)
         if form.is_valid() and attempt(
             form,
             lambda: actions.discharge(session=session, key=form.cleaned_data["key"], by=request.by),
         ):
-            return redirect("dosing:record", session_id=session.pk)
+            return go(request, "dosing:record", session)
     return None
 
 

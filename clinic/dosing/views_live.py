@@ -171,6 +171,8 @@ def _answer(
         if by_script:
             return HttpResponse(said, status=400, content_type="text/plain; charset=utf-8")
         return _session(request, row, failed_form=form)
+    if not request.by.trail:  # a replay: it did nothing, and its answer shows the session
+        audit.record(by=request.by, action="session.replay", about=row)
     if by_script:
         local = now().astimezone(row.site.tz)
         saved = _("Saved %(time)s") % {"time": local.strftime("%H:%M:%S")}

@@ -56,3 +56,11 @@ def running(ready: Hour) -> Hour:
     with access.acting(hour.author("alice")):
         ready.start()
     return ready
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_folder() -> None:
+    """The folder of collected static files: empty, but whitenoise warns when it is not there."""
+    from django.conf import settings
+
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)

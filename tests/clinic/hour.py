@@ -216,20 +216,15 @@ def marie(site: str = "toronto", prescriber: str = "petra", nurse: str = "alice"
 
 
 def _example(at: datetime) -> Any:
-    for name, rows in EXAMPLE["facts"].items():
-        if name in ("birth_date", "bmi", "consent_active", "dosed_before"):
-            continue
-        for row in rows if isinstance(rows, list) else [rows]:
-            value = row["value"]
-            value = (
-                str(value)
-                if isinstance(value, Decimal | int) and not isinstance(value, bool)
-                else value
-            )
+    for name, told in EXAMPLE["facts"].items():
+        rows = told if isinstance(told, list) else [told]
+        for back, row in enumerate(reversed(rows)):
+            if name in ("birth_date", "bmi", "consent_active", "dosed_before"):
+                continue
+            value, unit = row["value"], row.get("unit", "")
+            seen = at - timedelta(hours=1, minutes=10 * back)  # two pressures, ten minutes apart
             source = row.get("source", "staff")
-            yield Reading(
-                name, value, at - timedelta(hours=1), unit=row.get("unit", ""), source=source
-            )
+            yield Reading(name, str(value) if unit else value, seen, unit=unit, source=source)
 
 
 def owner_executes(statement: str) -> None:

@@ -178,10 +178,10 @@ def test_a_rate_keyed_otherwise_stops_the_start(day: hour.Hour) -> None:
 
 @pytest.mark.parametrize("fact", [*hour.DAY, "systolic"])
 def test_what_is_not_known_keeps_the_gate_closed(day: hour.Hour, fact: str) -> None:
-    day = {name: value for name, value in hour.DAY.items() if name != fact}
+    told = {name: value for name, value in hour.DAY.items() if name != fact}
     if fact != "systolic":
         day.tell(minutes_ago=9, systolic=122, diastolic=78)
-    day.tell(minutes_ago=1, systolic=120, diastolic=78, heart_rate=68, spo2=98, **day)
+    day.tell(minutes_ago=1, systolic=120, diastolic=78, heart_rate=68, spo2=98, **told)
     if fact == "escort_named":
         with pytest.raises(Refused):
             day.sign()
