@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -119,17 +119,21 @@ def _since(session: Session, seq: int) -> list[SessionEvent | Observation]:
 
 
 def _news(place: Place, live: Live, fresh: list[SessionEvent | Observation]) -> Iterable[News]:
-    """One event a vital (its newest), the alarms once, the session once: the last has the id."""
+    """One event a vital (its newest), the alarms once, the session once: the last has the id.
+
+    The session is redrawn for a line of the log alone: a reading must not move a button in use.
+    """
     place.after = fresh[-1].seq
     seen = [row.vital for row in fresh if isinstance(row, Observation)]
     kinds = {row.kind for row in fresh if isinstance(row, SessionEvent)}
     vitals = dict.fromkeys(CUFF if vital in CUFF_VITALS else vital for vital in seen)
-    for vital in vitals:
-        if vital in TILES:
-            yield News("observation", live.tile(vital).news())
+    news = [News("observation", live.tile(vital).news()) for vital in vitals if vital in TILES]
     if any(kind.startswith("alarm") for kind in kinds):
-        yield News("alarm", alarms_of(place, live))
-    yield News("session", session_of(place, live), place.after)
+        news.append(News("alarm", alarms_of(place, live)))
+    if kinds:
+        news.append(News("session", session_of(place, live)))
+    yield from news[:-1]
+    yield from (replace(last, seq=place.after) for last in news[-1:])
 
 
 def head_of(session: Session) -> int:

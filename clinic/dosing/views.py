@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -107,7 +107,7 @@ def attempt(form: Form, act: Callable[[], object]) -> bool:
 def status_of(forms: dict[str, Any]) -> int:
     """Return 200, 400 for a form that failed, 409 where what is known changed meanwhile."""
     failed = [form for form in forms.values() if form is not None and form.errors]
-    changed = any(form.has_error(None, CHANGED) for form in failed)
+    changed = any(form.has_error(NON_FIELD_ERRORS, CHANGED) for form in failed)
     return 409 if changed else 400 if failed else 200
 
 

@@ -274,3 +274,11 @@ def owner_ends_listeners() -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
         )
+
+
+def owner_installs(mode: str) -> None:
+    """Write down the mode the database was created in."""
+    owner_executes(
+        f"INSERT INTO people_installation (id, mode, recorded_at) VALUES (1, '{mode}',"
+        f" afterglow_now()) ON CONFLICT (id) DO UPDATE SET mode = '{mode}'"
+    )

@@ -135,7 +135,7 @@ def test_a_page_opens_with_a_snapshot_and_hears_a_reading_within_a_second(
         assert first["tiles"][0]["age_ms"] is None
         begun = time.monotonic()
         await asyncio.to_thread(read, running.session, 88)
-        news = await heard(events, "session")
+        news = await heard(events, "observation")
         assert time.monotonic() - begun < 1
         [seen] = [data for name, data in news if name == "observation"]
         assert (seen["vital"], seen["text"]) == ("heart_rate", "88")
@@ -161,7 +161,7 @@ def test_a_page_that_comes_back_hears_only_what_it_missed(running: hour.Hour) ->
 
     with place_of("alice", running.session, after=last) as place:
         found = asyncio.run(scene(place))
-    assert [name for name, _ in found] == ["observation", "session", "beat"]
+    assert [name for name, _ in found] == ["observation", "beat"]
     assert found[0][1]["text"] == "71"
 
 

@@ -13,7 +13,7 @@
   const stamp = () => [performance.now(), Date.now()];
   const since = ([ticks, wall]) => Math.max(performance.now() - ticks, Date.now() - wall);
   const opened = [0, performance.timeOrigin];
-  let heard = opened, synced = true, source = null, seq = data.seq, chartDue = false;
+  let held = null, timer = null, heard = opened, synced = true, source = null, seq = data.seq, chartDue = false;
 
   const tiles = {};
   for (const tile of all("[data-vital]")) {
@@ -111,8 +111,9 @@
     }
     document.title = `${panel.dataset.title}${news.marks ? ` ${news.marks}` : ""}`;
   };
+  let later = null;  /* a button that is held is not redrawn under the hand */
   const state = (news) => {
-    release();
+    if (held) { later = news; return; }
     one("state").innerHTML = news.html;
     document.documentElement.dataset.theme = news.theme;
   };
@@ -182,18 +183,18 @@
   });
 
   /* -- STOP is held for a second; the buttons are redrawn with the state, so the page listens -------- */
-  let held = null, timer = null;
   const hold = (event) => event.target.closest && event.target.closest("[data-hold-ms]");
   const release = () => {
     clearTimeout(timer);
     if (held) held.classList.remove("is-held");
     held = timer = null;
+    if (later) { const news = later; later = null; state(news); }
   };
   const press = (button) => {
     if (held) return;
     held = button;
     button.classList.add("is-held");
-    timer = setTimeout(() => { release(); button.form.requestSubmit(); }, +button.dataset.holdMs);
+    timer = setTimeout(() => { button.form.requestSubmit(); release(); }, +button.dataset.holdMs);
   };
   const keys = (event) => event.key === "Enter" || event.key === " ";
   document.addEventListener("pointerdown", (event) => { if (hold(event)) press(hold(event)); });
