@@ -103,13 +103,24 @@ def test_the_same_line_again_changes_nothing(running: hour.Hour, alice: access.A
 def test_a_stop_is_written_even_where_it_does_not_fit(
     running: hour.Hour, alice: access.Author
 ) -> None:
-    actions.stop(session=running.session, id=uuid4(), by=alice)
     actions.emergency(session=running.session, id=uuid4(), by=alice)
+    actions.stop(session=running.session, id=uuid4(), by=alice)
     state = live.fold_of(running.session, running.order)
     assert state.phase.value == "stopped"
     assert state.anomalies
     with pytest.raises(Refused):
         actions.resume(session=running.session, id=uuid4(), by=alice)
+
+
+def test_an_emergency_after_the_stop_moves_no_clock(
+    running: hour.Hour, alice: access.Author, clock: Clock
+) -> None:
+    actions.stop(session=running.session, id=uuid4(), by=alice)
+    before = Infusion.objects.get(session=running.session).stopped_at
+    clock.step(600)
+    actions.emergency(session=running.session, id=uuid4(), by=alice)
+    assert Infusion.objects.get(session=running.session).stopped_at == before
+    assert "session.emergency" in audited()
 
 
 def test_what_was_said_is_taken_back_by_a_correction_and_stays_readable(
@@ -256,3 +267,43 @@ def test_a_device_message_has_one_audit_row(running: hour.Hour, alice: access.Au
     read(running.session, alice, systolic=120, diastolic=80, heart_rate=70)
     assert audited()[before:] == ["observation.record"]
     assert Alarm.objects.filter(session=running.session).exists()
+
+
+def test_a_monitor_in_use_or_of_another_site_is_not_bound(
+    running: hour.Hour, alice: access.Author
+) -> None:
+    bound(running, alice)
+    hour.owner_adds_device("OTHER^1^EUI-64", site="vancouver")
+    other = hour.second_session(running)
+    born = running.session.patient.birth_date
+    for device in (Device.objects.get(sender=MONITOR), Device(site_id="vancouver", sender="x")):
+        with pytest.raises(Refused):
+            actions.bind(
+                session=other.session,
+                device=device,
+                mrn=running.enrolment.mrn,
+                birth_date=born,
+                key=uuid4(),
+                by=alice,
+            )
+
+
+def test_a_reading_the_vocabulary_refuses_opens_no_gate(
+    running: hour.Hour, alice: access.Author
+) -> None:
+    read(running.session, alice, systolic=120, spo2=40)  # facts.toml keeps 50 to 100
+    told = Fact.objects.filter(session=running.session, source="device")
+    assert set(told.values_list("name", flat=True)) == {"systolic_session"}
+    assert live.latest(running.session)["spo2"].value == 40
+
+
+def test_the_record_lists_each_cuff_with_the_numbers_of_that_moment(
+    running: hour.Hour, alice: access.Author
+) -> None:
+    from clinic.dosing import record_page
+
+    read(running.session, alice, seconds_ago=2, heart_rate=81)
+    read(running.session, alice, systolic=130, diastolic=82)
+    [cuff] = record_page.cuffs(live.Live(running.session, now()))
+    assert (cuff["nibp"], cuff["heart_rate"]) == ("130/82", "81")
+    assert "spo2" not in cuff

@@ -143,9 +143,14 @@ def stop(*, session: Session, id: UUID, by: Author) -> SessionEvent:
 
 @transaction.atomic
 def emergency(*, session: Session, id: UUID, by: Author) -> SessionEvent:
-    """Record the emergency and, with it, the stop."""
+    """Record the emergency; while the pump runs or is paused, it is the stop too. Never gated."""
+    phase = live.Live(session, now()).state.phase
     row = record_event(
-        session=session, id=id, kind="stopped", by=by, data={"emergency": True, "text": "EMERGENCY"}
+        session=session,
+        id=id,
+        kind="stopped" if phase in live.DIM else "said",
+        by=by,
+        data={"emergency": True, "text": "EMERGENCY"},
     )
     audit.record(by=by, action="session.emergency", about=session)
     return row
