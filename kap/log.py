@@ -105,7 +105,7 @@ def corrected(events: Iterable[Event]) -> Corrected:
     held = [
         (one.kind, claim)
         for one in by_id.values()
-        if one.kind in _WAITS and standing.get(one.id) is not one
+        if one.kind in _WAITS
         for claim in _claims(one, corrections, by_id)
     ]
     ordered = tuple(sorted(standing.values(), key=Event.order))
@@ -116,19 +116,23 @@ def _claims(
     line: Event, corrections: Iterable[Event], by_id: Mapping[str, Event]
 ) -> tuple[datetime, ...]:
     """Return the instants that still count for a wait: all that were claimed for this line since
-    the last correction with a second signature. Each correction comes after the one before it.
+    the last correction with a second signature. None when nobody corrected it.
+
+    A void of a correction, signed twice, goes back to the line as first written. That may hold a
+    wait too long, never too short.
     """
-    claims: tuple[datetime, ...] = (line.observed_at,)
+    claims: tuple[datetime, ...] = ()
     for one in corrections:
         target = by_id.get(one.corrects or "")
-        concerned = (
-            target
-            if target is None or target.kind != "correction"
-            else (by_id.get(target.corrects or ""))
-        )
-        if target is None or concerned is not line or _problem(one, target, set()):
+        if target is None or line not in (target, by_id.get(target.corrects or "")):
             continue
-        new = None if target is not line else _replaced(line, one)
+        if _problem(one, target, set()):
+            continue
+        claims = claims or (line.observed_at,)
+        if target is not line:
+            claims = (line.observed_at,) if one.is_signed_twice else claims
+            continue
+        new = _replaced(line, one)
         claim = () if new is None else (new.observed_at,)
         claims = claim if one.is_signed_twice else (*claims, *claim)
     return claims
