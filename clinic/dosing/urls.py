@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from clinic.dosing import views, views_live
+from clinic.dosing import views, views_home, views_live
 
 app_name = "dosing"
 urlpatterns = [
@@ -17,6 +17,6 @@ urlpatterns = [
     path("<uuid:session_id>/vitals", views_live.vitals, name="vitals"),
     path("<uuid:session_id>/alarm", views_live.alarm, name="alarm"),
     path("<uuid:session_id>/bind", views.bind, name="bind"),
-    path("<uuid:session_id>/discharge", views.discharge, name="discharge"),
+    path("<uuid:session_id>/discharge", views_home.discharge, name="discharge"),
     path("<uuid:session_id>/record", views_live.record, name="record"),
 ]

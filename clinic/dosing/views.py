@@ -1,4 +1,4 @@
-"""The order, the start gate, the monitor's binding and the way home: pages around the hour."""
+"""The order, the start gate and the monitor's binding: pages before the hour."""
 
 from __future__ import annotations
 
@@ -26,10 +26,8 @@ from clinic.dosing.forms import (
     ConditionForm,
     FactsForm,
     KeyedForm,
-    LeaveForm,
     LiftForm,
     OrderForm,
-    SecondSigner,
     StartForm,
 )
 from clinic.dosing.live import order_text
@@ -116,27 +114,32 @@ def status_of(forms: dict[str, Any]) -> int:
 
 def order(request: ClinicRequest, session_id: UUID) -> HttpResponse:
     """Ask for a dose, show its arithmetic and the gate's answer, sign it."""
-    session = queries.session_of(session_id)
-    form = OrderForm(request.POST or None, initial=_chosen(request))
-    at = now()
+    session, at = queries.session_of(session_id), now()
     gate, plan = queries.order_gate(session, at), None
-    weight = queries.weight_of(gate)
-    if request.method == "POST" and form.is_valid():
+    forms = gate_forms(request, gate)
+    if gate_did(request, gate, forms):
+        return go(request, "dosing:order", session)
+    asked = request.POST if request.method == "POST" and "do" not in request.POST else None
+    form = forms["form"] = OrderForm(asked, initial=_chosen(request))
+    if form.is_valid():
         draft = queries.Draft(**{k: v for k, v in form.cleaned_data.items() if k != "key"})
-        if "sign" in request.POST and attempt(
-            form,
-            lambda: actions.sign_order(
-                session=session, draft=draft, key=form.cleaned_data["key"], by=request.by
-            ),
-        ):
-            messages.success(request, _("Order signed."))
+        if "sign" in request.POST and _signed(request, session, form, draft):
             return go(request, "dosing:start", session)
-        if weight is not None:
-            plan = _planned(form, draft, weight[0].kg, session)
-            gate = queries.order_gate(session, at, plan) if plan is not None else gate
+        plan = _planned(form, draft, gate)
+        gate = queries.order_gate(session, at, plan)
     audit.record(by=request.by, action="order.view", about=session)
-    page = _order_page(request, session, form, gate, plan)
-    return render(request, "dosing/order.html", page, status=400 if form.errors else 200)
+    page = _order_page(request, session, gate, plan)
+    return render(request, "dosing/order.html", {**page, **forms}, status=status_of(forms))
+
+
+def _signed(request: ClinicRequest, session: Session, form: Form, draft: queries.Draft) -> bool:
+    key = form.cleaned_data["key"]
+    done = attempt(
+        form, lambda: actions.sign_order(session=session, draft=draft, key=key, by=request.by)
+    )
+    if done:
+        messages.success(request, _("Order signed."))
+    return done
 
 
 def _chosen(request: ClinicRequest) -> dict[str, Any]:
@@ -145,28 +148,25 @@ def _chosen(request: ClinicRequest) -> dict[str, Any]:
     return {"key": uuid4(), **chips}
 
 
-def _planned(
-    form: Form, draft: queries.Draft, weight_kg: Decimal, session: Session
-) -> DosePlan | None:
+def _planned(form: Form, draft: queries.Draft, gate: queries.Gate) -> DosePlan | None:
+    """Return the plan of a draft; None without a weight in date, or where there is no such dose."""
+    weight = queries.weight_of(gate)
+    if weight is None:
+        return None
     try:
-        return queries.planned(draft, weight_kg, course_queries.protocol_of(session.course))
+        return queries.planned(draft, weight[0].kg, course_queries.protocol_of(gate.course))
     except DoseError as error:
         form.add_error(None, str(error))
         return None
 
 
 def _order_page(
-    request: ClinicRequest,
-    session: Session,
-    form: OrderForm,
-    gate: queries.Gate,
-    plan: DosePlan | None,
+    request: ClinicRequest, session: Session, gate: queries.Gate, plan: DosePlan | None
 ) -> dict[str, Any]:
     parameters = course_queries.protocol_of(session.course).parameters
     return page_of(
         request,
         session,
-        form=form,
         gate=gate,
         plan=plan,
         verdict=seen(request, gate.verdict),
@@ -178,7 +178,6 @@ def _order_page(
             "minutes": parameters["min_minutes"].value,
         },
         strengths=parameters["vial_strengths"].value,
-        lift_form=_lift_form(request, gate),
         may_sign=plan is not None and gate.is_open,
         asked_mg=shown(plan.dose_mg) if plan is not None else "",
         lines=[line.text for line in plan.lines()] if plan is not None else [],
@@ -196,8 +195,8 @@ def start(request: ClinicRequest, session_id: UUID) -> HttpResponse:
         audit.record(by=request.by, action="start.view", about=session)
         return render(request, "dosing/start.html", page_of(request, session))
     gate = queries.start_gate(session, standing, now())
-    forms: dict[str, Any] = _gate_forms(request, gate)
-    forms["check_form"] = StartForm(_posted(request, "check"), initial={"key": uuid4()})
+    forms: dict[str, Any] = gate_forms(request, gate)
+    forms["check_form"] = StartForm(posted(request, "check"), initial={"key": uuid4()})
     if request.method == "POST" and (done := _start_did(request, gate, forms)):
         return done
     audit.record(by=request.by, action="start.view", about=session)
@@ -222,36 +221,34 @@ def live_authorization(session: Session, at: datetime) -> StartAuthorization | N
     return rows.select_related("second_checker", "issuer").order_by("-decided_at").first()
 
 
-def _posted(request: ClinicRequest, do: str) -> Any:
+def posted(request: ClinicRequest, do: str) -> Any:
     return request.POST if request.method == "POST" and request.POST.get("do") == do else None
 
 
-def _gate_forms(request: ClinicRequest, gate: queries.Gate) -> dict[str, Any]:
+def gate_forms(request: ClinicRequest, gate: queries.Gate) -> dict[str, Any]:
     """Return the forms by which a gate is opened: facts, conditions, overrides."""
     return {
         "facts_form": FactsForm(
-            _posted(request, "facts"),
+            posted(request, "facts"),
             kinds=gate.asks({request.by.role, *request.by.roles}),
             zone=gate.session.site.tz,
             at=gate.at,
         ),
         "again_form": FactsForm(
-            _posted(request, "again"),
-            kinds=[vocabulary()[name] for name in AGAIN[gate.stage]],
+            posted(request, "again"),
+            kinds=[vocabulary()[name] for name in AGAIN.get(gate.stage, ())],
             zone=gate.session.site.tz,
             at=gate.at,
         ),
-        "condition_form": ConditionForm(_posted(request, "condition")),
+        "condition_form": ConditionForm(posted(request, "condition")),
         "lift_form": _lift_form(request, gate),
     }
 
 
 def _lift_form(request: ClinicRequest, gate: queries.Gate) -> LiftForm | None:
     found = gate.liftable({request.by.role, *request.by.roles})
-    posted = _posted(request, "lift")
-    return (
-        LiftForm(posted, findings=found, zone=gate.session.site.tz, at=gate.at) if found else None
-    )
+    sent = posted(request, "lift")
+    return LiftForm(sent, findings=found, zone=gate.session.site.tz, at=gate.at) if found else None
 
 
 def gate_did(request: ClinicRequest, gate: queries.Gate, forms: dict[str, Any]) -> bool:
@@ -377,81 +374,3 @@ def _bind(request: ClinicRequest, session: Session, form: BindForm) -> None:
         key=data["key"],
         by=request.by,
     )
-
-
-# -- the way home ---------------------------------------------------------------------------------
-
-
-def discharge(request: ClinicRequest, session_id: UUID) -> HttpResponse:
-    """Show the gates of the way home; take facts and overrides, sign, or record who leaves."""
-    session = queries.session_of(session_id)
-    infusion = queries.infusion_of(session)
-    if (
-        infusion is None
-        or infusion.stopped_at is None
-        or infusion.discharged_at
-        or infusion.left_at
-    ):
-        audit.record(by=request.by, action="discharge.view", about=session)
-        return render(request, "dosing/discharge.html", page_of(request, session))
-    gate = queries.discharge_gate(session, now())
-    forms = _gate_forms(request, gate)
-    forms["close_form"] = SecondSigner(_posted(request, "close"), initial={"key": uuid4()})
-    forms["leave_form"] = LeaveForm(_posted(request, "leave"), initial={"key": uuid4()})
-    if request.method == "POST" and (done := _discharge_did(request, gate, forms)):
-        return done
-    audit.record(by=request.by, action="discharge.view", about=session)
-    gate = queries.discharge_gate(session, now())
-    page = page_of(
-        request,
-        session,
-        gate=gate,
-        verdict=seen(request, gate.verdict),
-        given_mg=shown(Decimal(infusion.delivered_ug or 0).scaleb(-3)),
-        waste_mg=shown(Decimal(queries.waste_ug(infusion)).scaleb(-3)),
-        vial_closed="vial_ledger_closed" not in {u.fact for u in gate.verdict.unknowns},
-        **forms,
-    )
-    return render(request, "dosing/discharge.html", page, status=status_of(forms))
-
-
-def _discharge_did(request: ClinicRequest, gate: queries.Gate, forms: dict[str, Any]) -> Did:
-    session, here = gate.session, "dosing:discharge"
-    if gate_did(request, gate, forms):
-        return go(request, here, session)
-    do, close, leave = request.POST.get("do"), forms["close_form"], forms["leave_form"]
-    if do == "close" and close.is_valid():
-        done = attempt(close, lambda: _close_vial(request, session, close))
-        return go(request, here, session) if done else None
-    if do == "leave" and leave.is_valid():
-        done = attempt(
-            leave,
-            lambda: actions.leave_against_advice(
-                session=session,
-                reason=leave.cleaned_data["reason"],
-                key=leave.cleaned_data["key"],
-                by=request.by,
-            ),
-        )
-        return go(request, "dosing:session", session) if done else None
-    if do == "sign":
-        form = forms["sign_form"] = KeyedForm(request.POST)
-        if form.is_valid() and attempt(
-            form,
-            lambda: actions.discharge(session=session, key=form.cleaned_data["key"], by=request.by),
-        ):
-            return go(request, "dosing:record", session)
-    return None
-
-
-def _close_vial(request: ClinicRequest, session: Session, form: SecondSigner) -> None:
-    """Two persons sign what was given and what was wasted."""
-    data = form.cleaned_data
-    second = second_person(
-        request,
-        username=data["second_username"],
-        password=data["second_password"],
-        roles=("nurse", "prescriber", "pharmacist"),
-        site=session.site_id,
-    )
-    actions.close_vial(session=session, second=second, key=data["key"], by=request.by)
