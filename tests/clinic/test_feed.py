@@ -133,6 +133,7 @@ def test_a_page_opens_with_a_snapshot_and_hears_a_reading_within_a_second(
         assert name == "snapshot"
         assert first["session"]["phase"] == "running"
         assert first["tiles"][0]["age_ms"] is None
+        await asyncio.wait_for(feed.of_this_process().is_listening.wait(), 5)
         begun = time.monotonic()
         await asyncio.to_thread(read, running.session, 88)
         news = await heard(events, "observation")
