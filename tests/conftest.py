@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,9 @@ from clinic.database import settings as database_settings
 from clinic.postgres import Server
 from clinic.postgres_account import STATE_FOLDER, locked, try_lock
 from tests.clock import Clock, install_test_clock
+
+if TYPE_CHECKING:
+    from tests.world import World
 
 HERE = Path(__file__).resolve().parent
 PURE = ("core", "spec", "generative")
@@ -174,10 +177,14 @@ def clone_of(server: Server, template: str, name: str) -> Iterator[str]:
 def django_db_setup(
     server: Server, template_database: str, django_db_blocker: Any
 ) -> Iterator[None]:
-    """The worker's own database, for tests marked `django_db`: Django creates none."""
+    """The worker's own database with the world's sites and staff, for tests marked `django_db`."""
     from django.db import connections
 
+    from tests.world import install
+
     with clone_of(server, template_database, f"test_{WORKER or 'main'}"):
+        with django_db_blocker.unblock():
+            install()
         yield
         with django_db_blocker.unblock():
             connections.close_all()
@@ -197,3 +204,13 @@ def clock() -> Clock:
     from django.db import connection
 
     return Clock(connection)
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, settings: Any) -> "World":
+    """Marie at Toronto, Alice acting; in demo mode, where a password alone signs staff in."""
+    from tests.world import arrive
+
+    request.getfixturevalue("db")
+    settings.MODE = "demo"
+    return arrive()
