@@ -13,6 +13,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
     if sys.argv[1:2] == ["demo"]:
         os.environ.setdefault("CLINIC_MODE", "demo")
+    if sys.argv[1:2] in (["mllp"], ["watch"]):
+        os.environ.setdefault("CLINIC_PROCESS", "worker")
     from django.core.management import execute_from_command_line
 
     with database.running_server():  # before the settings, which read its passwords

@@ -24,6 +24,7 @@ from clinic.postgres_roles import OWNER
 EMBEDDED_DATABASE = "afterglow"
 TEST_DATABASE_PREFIX = "test_"
 OLDEST_SERVER = 15
+PROCESS_ROLES = {"worker": "ag_worker", "owner": OWNER}  # the owner seeds a demonstration
 
 # What the first migration makes of afterglow_now(); only a test database may replace it.
 NOW_SOURCE = "SELECT clock_timestamp()"
@@ -83,7 +84,7 @@ def databases(environ: Mapping[str, str] = os.environ) -> dict[str, dict[str, An
     if urls["default"]:
         return {alias: settings(**parse_url(url)) for alias, url in urls.items() if url}
     server = Server(data_folder(environ))
-    role = "ag_worker" if environ.get("CLINIC_PROCESS") == "worker" else "ag_app"
+    role = PROCESS_ROLES.get(environ.get("CLINIC_PROCESS", ""), "ag_app")
     return {
         alias: settings(**server.parameters(name, EMBEDDED_DATABASE))
         for alias, name in (("default", role), ("migrate", OWNER))

@@ -83,6 +83,21 @@ def phases() -> tuple[str, ...]:
     return tuple(_data()["phase"])
 
 
+def day_of() -> Mapping[str, Any]:
+    """Return what an invented person tells on the morning of a dose, by fact name."""
+    return {**{name: False for name in _data()["same_day"]["facts"]}, **_data()["day_of"]}
+
+
+def recovered() -> Mapping[str, Any]:
+    """Return the scores of an invented person an hour after a dose, by vital code."""
+    return dict(_data()["recovered"])
+
+
+def going_home() -> Mapping[str, Any]:
+    """Return what is told of an invented person who is ready to leave, by fact name."""
+    return dict(_data()["going_home"])
+
+
 def people(seed: int, now: datetime, wall: WallClock) -> tuple[Person, ...]:
     """Return the cast as it stands at `now` (an instant with an offset)."""
     return tuple(

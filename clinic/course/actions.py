@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.translation import gettext as _
 
 from clinic.audit import actions as audit
@@ -36,7 +36,7 @@ from clinic.database import now
 from clinic.people.models import Enrolment, Patient, Site, Staff
 from kap.chart import Chart, ChartError
 from kap.protocol import available, load
-from kap.verdict import Verdict
+from kap.verdict import Lift, Verdict
 
 ITEM_MODELS: dict[str, type[ListItem]] = {
     "conditions": Condition,
@@ -84,6 +84,12 @@ def written(of: Any, by: Author) -> dict[str, Any]:
     }
 
 
+def hold(name: str) -> None:
+    """Hold a name until this transaction ends; a second one that asks for it waits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
 def register_protocols(using: str = "default") -> list[ProtocolVersion]:
     """Write down each shipped protocol version once; a changed file under an old name is refused."""
     rows = []
@@ -112,6 +118,7 @@ def open_patient(
     *, site: Site, legal_name: str, birth_date: date, language: str, by: Author, **details: Any
 ) -> Enrolment:
     """Open a Patient at a site and return the Enrolment, with its chart number."""
+    hold(f"chart numbers of {site.code}")
     patient = Patient.add(
         legal_name=legal_name, birth_date=birth_date, language=language, recorded_at=now(), **details
     )
@@ -230,9 +237,14 @@ def sign_consent(
 ) -> Consent:
     """Keep a signed consent with the words that were signed, and the fact that the gate reads.
 
-    Raises Refused between the start of a dose and the discharge: nobody consents under the drug.
+    Raises Refused between the start of a dose and the discharge: nobody consents under the drug;
+    and while the same words stand signed.
     """
     at = now()
+    hold(f"consents of {course.pk}")
+    standing = queries.active_consent(course, scope)
+    if standing is not None and (standing.version, standing.language) == (version, language):
+        raise Refused(_("This version is signed already and stands; withdraw it to sign anew."))
     if queries.is_dosed(course.patient):
         raise Refused(_("No consent is taken between the start of a dose and the discharge."))
     consent = Consent.add(
@@ -247,14 +259,22 @@ def sign_consent(
 
 @transaction.atomic
 def withdraw_consent(*, consent: Consent, signer: str, by: Author) -> Consent:
-    """Record that a consent is withdrawn: at once, in any state, needing nobody's approval."""
+    """Record that a consent is withdrawn: at once, in any state, needing nobody's approval.
+
+    A consent that was withdrawn before stays so. Another one that stands goes on standing.
+    """
     at = now()
+    hold(f"consents of {consent.course_id}")
+    if before := Consent.objects.filter(withdraws=consent).first():
+        audit.record(by=by, action="consent.withdraw", about=before, scope=consent.scope)
+        return before
     row = Consent.add(
         **written(consent, by), course=consent.course, scope=consent.scope, version=consent.version,
         language=consent.language, text=consent.text, text_digest=consent.text_digest, signer=signer,
         signed_at=at, withdraws=consent,
     )
-    _tell_consent(consent.course, consent.scope, False, at, by)
+    stands = queries.active_consent(consent.course, consent.scope) is not None
+    _tell_consent(consent.course, consent.scope, stands, at, by)
     audit.record(by=by, action="consent.withdraw", about=row, scope=consent.scope)
     return row
 
@@ -327,6 +347,7 @@ def decide(
 
 
 def _override(decision: Decision, verdict: Verdict, lift: Lifted, by: Author) -> Override:
+    """Store one override. Raises Refused where the core says that it would lift nothing."""
     levels = {finding.rule_id: finding.level for finding in verdict.findings}
     level = levels.get(lift.rule_id)
     if level not in ("P", "R"):
@@ -338,8 +359,15 @@ def _override(decision: Decision, verdict: Verdict, lift: Lifted, by: Author) ->
         raise Refused(
             _("%(rule)s is level R: a second person must sign.") % {"rule": lift.rule_id}
         )
+    if why := verdict.refusal(_as_lift(lift, by), queries.moment(now(), decision.site)):
+        raise Refused(_("This override would lift nothing: %(why)s.") % {"why": why})
     return Override.add(
         **written(decision, by), decision=decision, rule_id=lift.rule_id, level=level,
         reason=lift.reason, second_person=lift.second_person, clearance=lift.clearance,
         expires_at=lift.expires_at,
     )
+
+
+def _as_lift(lift: Lifted, by: Author) -> Lift:
+    second = f"staff:{lift.second_person.pk}" if lift.second_person else ""
+    return Lift(lift.rule_id, lift.expires_at, by.id, second, lift.reason, lift.clearance)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from django import forms
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from clinic.course.actions import Reading
 from kap.facts import FactType
+from kap.finding import Finding
 
 NOT_KNOWN = "not_known"
 ANSWERS = (
@@ -24,9 +26,9 @@ ANSWERS = (
 
 
 class Number(forms.DecimalField):
-    """An exact number; a comma is read as the decimal sign only where it cannot be a thousands one."""
+    """An exact number; a comma is a decimal sign only where it cannot be one of thousands."""
 
-    def to_python(self, value: Any) -> Decimal | None:
+    def to_python(self, value: Any) -> Any:
         """Return the Decimal that was typed; refuse what two people could read in two ways."""
         text = str(value or "").strip().replace("\u202f", "").replace(" ", "")
         if "," in text:
@@ -42,33 +44,45 @@ class Number(forms.DecimalField):
 class KeyedForm(forms.Form):
     """A form that writes: its key makes a second press or a replay harmless."""
 
-    key = forms.UUIDField(widget=forms.HiddenInput)
+    key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
 
 
 class SecondSigner(KeyedForm):
     """Another person, on the same device, with their own password."""
 
     second_username = forms.CharField(
-        label=gettext_lazy("Second checker: user name"), max_length=150,
+        label=gettext_lazy("Second checker: user name"),
+        max_length=150,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     second_password = forms.CharField(
-        label=gettext_lazy("Second checker: password"), max_length=200,
+        label=gettext_lazy("Second checker: password"),
+        max_length=200,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
     )
 
 
-class FactsForm(forms.Form):
+TELLERS = (
+    ("staff", gettext_lazy("recorded by staff")),
+    ("self", gettext_lazy("told by the person")),
+    ("device", gettext_lazy("from a device")),
+)
+
+
+class FactsForm(KeyedForm):
     """One input for each fact asked, by its type; an empty one says nothing at all."""
 
     taken_on = forms.DateField(
-        label=gettext_lazy("Observed on (empty: today)"), required=False,
+        label=gettext_lazy("Observed on (empty: today)"),
+        required=False,
         widget=forms.DateInput(attrs={"type": "date"}),
     )
     taken_at = forms.TimeField(
-        label=gettext_lazy("Taken at (24 h, this site's time; empty: now)"), required=False,
+        label=gettext_lazy("Taken at (24 h, this site's time; empty: now)"),
+        required=False,
         widget=forms.TimeInput(attrs={"placeholder": "hh:mm", "autocomplete": "off"}),
     )
+    teller = forms.ChoiceField(label=gettext_lazy("Source"), choices=TELLERS)
 
     def __init__(
         self, *args: Any, kinds: Iterable[FactType], zone: ZoneInfo, at: datetime, **kwargs: Any
@@ -102,16 +116,18 @@ class FactsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Refuse a form without one answer: it would say nothing."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
-        if not self.errors and not any(data.get(kind.name) not in (None, "") for kind in self.kinds):
+        if not self.errors and not any(
+            data.get(kind.name) not in (None, "") for kind in self.kinds
+        ):
             raise forms.ValidationError(_("Nothing was answered; answer at least one question"))
         return data
 
-    def readings(self, told_by_record: Iterable[str] = ()) -> list[Reading]:
+    def readings(self) -> list[Reading]:
         """Return what was answered, in the vocabulary's units."""
-        data, records = self.cleaned_data, set(told_by_record)
+        data = self.cleaned_data
         given = [(kind, data[kind.name]) for kind in self.kinds]
         return [
-            _reading(kind, value, data["taken_at"], "record" if kind.name in records else "staff")
+            _reading(kind, value, data["taken_at"], data["teller"])
             for kind, value in given
             if value not in (None, "")
         ]
@@ -126,12 +142,16 @@ def _field(kind: FactType, language: str) -> forms.Field:
     if kind.type == "number":
         step = kind.step or Decimal(1)
         return Number(
-            label=f"{label} ({kind.unit})" if kind.unit != "1" else label, required=False,
-            min_value=kind.low, max_value=kind.high,
+            label=f"{label} ({kind.unit})" if kind.unit != "1" else label,
+            required=False,
+            min_value=kind.low,
+            max_value=kind.high,
             decimal_places=max(0, -int(step.normalize().as_tuple().exponent)),
         )
     if kind.type == "date":
-        return forms.DateField(label=label, required=False)
+        return forms.DateField(
+            label=label, required=False, widget=forms.DateInput(attrs={"type": "date"})
+        )
     return forms.CharField(label=label, required=False, max_length=60)
 
 
@@ -146,27 +166,38 @@ def _reading(kind: FactType, value: Any, at: datetime, source: str) -> Reading:
     return Reading(kind.name, told, at, source=source)
 
 
-class LiftForm(forms.Form):
+class LiftForm(KeyedForm):
     """One finding lifted by a prescriber: a reason, an end; for level R a second person."""
 
     rule_id = forms.ChoiceField(label=gettext_lazy("Finding"), widget=forms.RadioSelect)
     reason = forms.CharField(
-        label=gettext_lazy("Reason (at least 20 letters)"), min_length=20, max_length=1000,
+        label=gettext_lazy("Reason (at least 20 letters)"),
+        min_length=20,
+        max_length=1000,
         widget=forms.Textarea(attrs={"rows": 2}),
+    )
+    last_day = forms.DateField(
+        label=gettext_lazy("Holds until the end of this day (at the site)"),
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
     clearance = forms.CharField(
         label=gettext_lazy("Clearance document, where one is named"), required=False, max_length=200
     )
     second_username = forms.CharField(
-        label=gettext_lazy("Second person (level R): user name"), required=False, max_length=150
+        label=gettext_lazy("Second person (level R): user name"),
+        required=False,
+        max_length=150,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     second_password = forms.CharField(
-        label=gettext_lazy("Second person: password"), required=False, max_length=200,
+        label=gettext_lazy("Second person: password"),
+        required=False,
+        max_length=200,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
     )
 
     def __init__(
-        self, *args: Any, findings: Iterable[Any], zone: ZoneInfo, at: datetime, **kwargs: Any
+        self, *args: Any, findings: Iterable[Finding], zone: ZoneInfo, at: datetime, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         field = self.fields["rule_id"]
@@ -174,9 +205,16 @@ class LiftForm(forms.Form):
         field.choices = [(f.rule_id, f"{f.rule_id} ({f.level}): {f.why}") for f in findings]
         self.zone, self.at = zone, at
 
-    def clean(self) -> dict[str, Any]:
-        """Give the override its end: the end of this local day, for it is about this session."""
-        data: dict[str, Any] = super().clean() or self.cleaned_data
-        day = self.at.astimezone(self.zone).date() + timedelta(days=1)
-        data["until"] = datetime.combine(day, time(), tzinfo=self.zone)
-        return data
+    def clean_last_day(self) -> date:
+        """Refuse a day that is over: such an override would lift nothing."""
+        day: date = self.cleaned_data["last_day"]
+        if day < self.at.astimezone(self.zone).date():
+            raise forms.ValidationError(
+                _("%(day)s is over; give today or a later day") % {"day": day.isoformat()}
+            )
+        return day
+
+    def until(self) -> datetime:
+        """Return the instant at which the chosen day ends at the site."""
+        after = self.cleaned_data["last_day"] + timedelta(days=1)
+        return datetime.combine(after, time(), tzinfo=self.zone)

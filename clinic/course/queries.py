@@ -27,7 +27,7 @@ from clinic.course.models import (
 from clinic.people.models import Patient, Site
 from kap.chart import Chart, Moment
 from kap.protocol import Protocol, load
-from kap.verdict import Lift, Verdict, ask
+from kap.verdict import Answer, Lift, Verdict, ask
 
 
 def moment(at: datetime, site: Site) -> Moment:
@@ -63,6 +63,7 @@ def facts_of(patient: Patient, at: datetime) -> QuerySet[Fact]:
     """Return the facts that stand at `at`, oldest first; corrected ones are left out."""
     return (
         Fact.objects.filter(patient=patient, observed_at__lte=at, corrected_by__isnull=True)
+        .select_related("site")
         .order_by("observed_at", "recorded_at", "id")
     )
 
@@ -79,13 +80,14 @@ def chart(patient: Patient, at: datetime, *more: Mapping[str, Any]) -> Chart:
     for told in more:
         rest = {key: value for key, value in told.items() if key != "name"}
         readings.setdefault(str(told["name"]), []).append(rest)
-    return Chart.from_json({"facts": readings, **_lists(patient, at)})
+    return Chart.from_json({"facts": readings, **_lists(patient, at)})  # numbers are text: exact
 
 
 def _reading(fact: Fact) -> dict[str, Any]:
+    """Return a fact as the core reads it: in its site's zone, whose offset says the local date."""
     reading: dict[str, Any] = {
         "value": fact.value,
-        "observed_at": fact.observed_at.isoformat(),
+        "observed_at": fact.observed_at.astimezone(fact.site.tz).isoformat(),
         "recorded_at": fact.recorded_at.isoformat(),
         "source": fact.source,
         "id": str(fact.pk),
@@ -99,14 +101,14 @@ def _reading(fact: Fact) -> dict[str, Any]:
 
 def latest_reviews(patient: Patient, at: datetime) -> dict[str, ListReview]:
     """Return the newest review of each list at `at`."""
-    reviews = ListReview.objects.filter(patient=patient, reviewed_at__lte=at)
+    reviews = ListReview.objects.filter(patient=patient, reviewed_at__lte=at).select_related("site")
     return {review.kind: review for review in reviews.order_by("reviewed_at", "recorded_at")}
 
 
 def _lists(patient: Patient, at: datetime) -> dict[str, Any]:
     return {
         kind: {
-            "reviewed_at": review.reviewed_at.isoformat(),
+            "reviewed_at": review.reviewed_at.astimezone(review.site.tz).isoformat(),
             "complete": review.complete,
             "items": [_item(kind, row) for row in items_of(review)],
         }
@@ -178,6 +180,11 @@ def lifts(course: Course, at: datetime) -> list[Lift]:
         )
         for row in live_overrides(course, at)
     ]
+
+
+def answer_after(course: Course, verdict: Verdict, at: datetime) -> Answer:
+    """Return the answer once the overrides of the course that are live at `at` lifted their own."""
+    return verdict.after(lifts(course, at), moment(at, course.site))
 
 
 def last_decision(course: Course, stage: str) -> Decision | None:

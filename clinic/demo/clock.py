@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection
 
-from clinic.database import NOW_FUNCTION
+from clinic.database import NOW_SOURCE
 
 
 class SteppedClock:
@@ -41,5 +41,8 @@ def stepped(start: datetime) -> Iterator[SteppedClock]:
         )
     yield SteppedClock()
     with connection.cursor() as cursor:
-        cursor.execute(NOW_FUNCTION.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+        cursor.execute(
+            "CREATE OR REPLACE FUNCTION afterglow_now() RETURNS timestamptz LANGUAGE sql VOLATILE"
+            f" AS '{NOW_SOURCE}'"
+        )
         cursor.execute("DROP TABLE seed_clock")

@@ -1,15 +1,16 @@
-"""What is typed at intake: a patient from a referral, lists as they were gone through, a decision."""
+"""What is typed at intake: a patient from a referral, reviewed lists, a decision, a consent."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from clinic.course.forms import ANSWERS, Number
+from clinic.course.forms import ANSWERS, KeyedForm, Number
 from clinic.course.models import Decision
 from clinic.database import now
 
@@ -48,7 +49,9 @@ class OpenPatientForm(forms.Form):
         """Refuse a date that no living person was born on."""
         born: date = self.cleaned_data["birth_date"]
         if not date(1900, 1, 1) <= born <= now().date():
-            raise forms.ValidationError(_("%(day)s is no date of birth; check the year.") % {"day": born})
+            raise forms.ValidationError(
+                _("%(day)s is no date of birth; check the year.") % {"day": born}
+            )
         return born
 
 
@@ -56,13 +59,17 @@ class ConditionRow(forms.Form):
     """One diagnosis."""
 
     code = forms.RegexField(
-        label=_("ICD-10"), regex=r"^[A-TV-Za-tv-z]\d[0-9A-Za-z](\.[0-9A-Za-z]{1,4})?$", required=False,
+        label=_("ICD-10"),
+        regex=r"^[A-TV-Za-tv-z]\d[0-9A-Za-z](\.[0-9A-Za-z]{1,4})?$",
+        required=False,
         error_messages={"invalid": _("Write an ICD-10 code such as F33.2, or leave it empty.")},
     )
     name = forms.CharField(label=_("In words"), max_length=200, required=False)
     status = forms.ChoiceField(label=_("Status"), choices=[("", "—"), *STATUSES], required=False)
     onset = forms.RegexField(
-        label=_("Since"), regex=r"^\d{4}(-\d{2}(-\d{2})?)?$", required=False,
+        label=_("Since"),
+        regex=r"^\d{4}(-\d{2}(-\d{2})?)?$",
+        required=False,
         error_messages={"invalid": _("Write 2014, 2014-05 or 2014-05-02.")},
     )
     needs = ("status",)
@@ -73,7 +80,9 @@ class MedicationRow(forms.Form):
 
     name = forms.CharField(label=_("Medicine"), max_length=120, required=False)
     atc = forms.RegexField(
-        label=_("ATC"), regex=r"^[A-Za-z]\d{2}[A-Za-z]{2}\d{2}$", required=False,
+        label=_("ATC"),
+        regex=r"^[A-Za-z]\d{2}[A-Za-z]{2}\d{2}$",
+        required=False,
         error_messages={"invalid": _("Write a full ATC code such as N06AB06, or leave it empty.")},
     )
     mg_per_day = Number(label=_("mg per day"), required=False, max_digits=10, decimal_places=3)
@@ -121,12 +130,13 @@ ROW_FORMS = {
 YES_NO = {"prn", "adherent", "stopped_for_intolerance", "current_episode"}
 
 
-def row_formset(kind: str) -> type[forms.BaseFormSet[forms.Form]]:
-    """Return the formset of a list's rows, with a few empty ones below those that are known."""
-    return forms.formset_factory(ROW_FORMS[kind], formset=ListFormSet, extra=ROWS, max_num=60)
+if TYPE_CHECKING:
+    RowsBase = forms.BaseFormSet[forms.Form]
+else:
+    RowsBase = forms.BaseFormSet  # generic for the type checker only
 
 
-class ListFormSet(forms.BaseFormSet[forms.Form]):
+class ListFormSet(RowsBase):
     """The rows of a list; a row that says something says what the core needs."""
 
     def clean(self) -> None:
@@ -154,7 +164,13 @@ def _value(name: str, value: Any) -> Any:
     return value.upper() if name in ("atc", "code") and isinstance(value, str) else value
 
 
-class ReviewedForm(forms.Form):
+def row_formset(kind: str) -> type[ListFormSet]:
+    """Return the formset of a list's rows, with a few empty ones below those that are known."""
+    made = forms.formset_factory(ROW_FORMS[kind], formset=ListFormSet, extra=ROWS, max_num=60)
+    return cast("type[ListFormSet]", made)
+
+
+class ReviewedForm(KeyedForm):
     """Whether the list is complete, which alone makes what is not on it a no."""
 
     complete = forms.ChoiceField(
@@ -167,29 +183,54 @@ class ReviewedForm(forms.Form):
     )
 
 
-class DecisionForm(forms.Form):
-    """What the prescriber does with the Verdict, and why."""
+class DecisionForm(KeyedForm):
+    """What the prescriber does with the Verdict, and why. Approve is there only when it may be."""
 
-    kind = forms.ChoiceField(
-        label=_("Decision"), widget=forms.RadioSelect,
-        choices=[
-            (Decision.Kind.ACCEPTED, _("Approve")),
-            (Decision.Kind.ASKED, _("Ask for what is missing")),
-            (Decision.Kind.DECLINED, _("Decline")),
-        ],
-    )
+    kind = forms.ChoiceField(label=_("Decision"), widget=forms.RadioSelect)
     reason = forms.CharField(
         label=_("Reason"), max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
     )
     facts_hash = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
+    def __init__(self, *args: Any, acceptable: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["kind"]
+        assert isinstance(field, forms.ChoiceField)
+        approve = [(Decision.Kind.ACCEPTED, _("Approve"))] if acceptable else []
+        field.choices = [
+            *approve,
+            (Decision.Kind.ASKED, _("Ask for what is missing")),
+            (Decision.Kind.DECLINED, _("Decline")),
+        ]
 
-class ConsentForm(forms.Form):
+
+class ConsentForm(KeyedForm):
     """Signed by the person, after the questions were answered in their own words."""
 
-    teach_back = forms.CharField(
-        label=_("In the person's own words: what will happen, and what are the risks?"),
-        max_length=2000, widget=forms.Textarea(attrs={"rows": 3}),
-    )
     signer = forms.CharField(label=_("Signed: the person's full name"), max_length=200)
     agree = forms.BooleanField(label=_("The person read this, or had it read, and agrees."))
+
+    def __init__(self, *args: Any, questions: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.questions = list(questions)
+        for number, question in enumerate(self.questions, start=1):
+            self.fields[f"teach_back_{number}"] = forms.CharField(
+                label=question,
+                max_length=2000,
+                widget=forms.Textarea(attrs={"rows": 2}),
+                help_text=_("In the person's own words."),
+            )
+        self.order_fields([*(f"teach_back_{n}" for n in range(1, len(self.questions) + 1))])
+
+    def teach_back(self) -> str:
+        """Return each question with what the person said."""
+        return "\n\n".join(
+            f"{question}\n{self.cleaned_data[f'teach_back_{number}']}"
+            for number, question in enumerate(self.questions, start=1)
+        )
+
+
+class WithdrawForm(forms.Form):
+    """Who withdraws. No reason is asked."""
+
+    signer = forms.CharField(label=_("Withdrawn by"), max_length=200)

@@ -116,19 +116,19 @@ def worker(name: str) -> Author:
 
 
 def staff_author(staff: Staff, allowed: tuple[str, ...], purpose: str = "treatment") -> Author | None:
-    """Return `staff` acting in the allowed roles they hold, with the sites where they hold them."""
-    held = [
-        role for role in staff.roles.all() if role.role in allowed or SIGNED_IN in allowed
-    ]
+    """Return `staff` acting in an allowed role, at the sites where they hold one; else None."""
+    every = list(staff.roles.all())
+    held = [role for role in every if role.role in allowed or SIGNED_IN in allowed]
     if not held:
         return None
     first = min(held, key=lambda r: allowed.index(r.role) if r.role in allowed else len(allowed))
+    sites = {role.site_id for role in held}
     return Author(
         id=f"staff:{staff.pk}",
         name=staff.name,
         role=first.role,
-        roles=frozenset(role.role for role in held),
-        sites=tuple(sorted({role.site_id for role in held})),
+        roles=frozenset(role.role for role in every if role.site_id in sites),
+        sites=tuple(sorted(sites)),
         purpose=purpose,
         request=uuid.uuid4(),
     )
@@ -164,6 +164,8 @@ class AccessMiddleware:
         permit = policy().get((name, method))
         if permit is None:
             return _refuse_method(name)
+        if not permit.roles:
+            raise Http404
         by = author_of(request, permit)
         if by is None:
             return _send_away(request)

@@ -33,7 +33,7 @@ class Today:
     @cached_property
     def running(self) -> list[Infusion]:
         """Return the infusions that run or have not left yet, longest running first."""
-        rows = Infusion.objects.filter(discharged_at__isnull=True)
+        rows = Infusion.objects.filter(discharged_at__isnull=True, left_at__isnull=True)
         return list(rows.select_related("patient", "session", "site").order_by("started_at"))
 
     @cached_property

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from clinic.people.models import Site
-from clinic.postgres import data_folder
+from clinic.postgres_account import data_folder
 
 CLINIC = Path(sys.executable).with_name("clinic")
 PROCESSES = (("serve",), ("mllp",), ("watch",), ("simulate", "--demo"))
