@@ -1,0 +1,206 @@
+"""The tags of the components: they put words to values and compute nothing clinical."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms, template
+from django.forms.boundfield import BoundField, BoundWidget
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from clinic import database
+from clinic.ui import instants, telling, words
+from clinic.ui.places import Place, places
+from kap.verdict import Verdict
+
+register = template.Library()
+
+
+# -- time -------------------------------------------------------------------------------------------
+
+
+@register.simple_tag(takes_context=True)
+def instant(
+    context: template.Context, at: Any, site: Any, patient: Any = None
+) -> instants.Instant | None:
+    """Return an instant at the site; a patient who reads it elsewhere gets their own wall too."""
+    staff_reads = bool(getattr(context.get("by"), "roles", None))
+    reader = "" if staff_reads else getattr(patient, "zone", "")
+    return instants.instant(at, getattr(site, "zone", ""), reader)
+
+
+@register.simple_tag(takes_context=True)
+def born(context: template.Context, patient: Any, site: Any) -> dict[str, Any]:
+    """Return the birth date in letters and the age today at the site."""
+    now = context.get("now")
+    clock = now if isinstance(now, datetime) else database.now()
+    zone = getattr(site, "zone", "")
+    today = clock.astimezone(ZoneInfo(zone) if zone else UTC).date()
+    birth = patient.birth_date
+    return {"date": instants.day(birth), "age": instants.age(birth, today)}
+
+
+# -- the patient strip ------------------------------------------------------------------------------
+
+
+@register.simple_tag
+def weight_word(weight: Any) -> dict[str, Any] | None:
+    """Return a weight with its unit and when: from a fact, or (dosing weight, fact)."""
+    if not weight:
+        return None
+    fact = weight[1] if isinstance(weight, tuple) else weight
+    value = getattr(fact, "value", None)
+    if value is None:
+        return None
+    unit = words.unit(getattr(fact, "unit", ""))
+    text = f"{words.number(str(value))} {unit}"
+    return {"text": text, "at": getattr(fact, "observed_at", None)}
+
+
+@register.simple_tag
+def allergy_words(allergies: Any) -> str | None:
+    """Return allergies in words. None: not given here; an incomplete list is never "none"."""
+    if allergies in (None, ""):
+        return None
+    items = getattr(allergies, "items", allergies)
+    names = ", ".join(str(getattr(item, "code", item)) for item in items)
+    complete = bool(getattr(allergies, "complete", False))
+    if names:
+        return names if complete else _("%(names)s (list not complete)") % {"names": names}
+    return _("none known") if complete else _("not known: list not complete")
+
+
+# -- answers ----------------------------------------------------------------------------------------
+
+
+@register.simple_tag
+def told(verdict: Verdict) -> telling.Told:
+    """Return a verdict in the words and the order of a reader."""
+    return telling.tell(verdict)
+
+
+@register.filter
+def answer_word(verdict: Verdict) -> str:
+    """Return an answer's icon and label in the language of the page."""
+    return f"{words.ICONS[verdict.answer]} {words.label(verdict.label)}"
+
+
+@register.filter
+def condition_word(condition: Any) -> str:
+    """Return a condition's text in the language of the page."""
+    return telling.condition_text(condition)
+
+
+@register.filter
+def stage_word(stage: str) -> str:
+    """Return what a stage is called."""
+    return words.of(words.STAGES, stage)
+
+
+@register.filter
+def role_word(role: str) -> str:
+    """Return what a role is called."""
+    return words.role(role)
+
+
+@register.filter
+def unit_word(unit: str) -> str:
+    """Return a unit as it is written for people."""
+    return words.unit(unit)
+
+
+@register.filter
+def reason_word(reason: str) -> str:
+    """Return why something is unknown."""
+    return words.of(words.REASONS, reason)
+
+
+@register.filter
+def source_word(source: str) -> str:
+    """Return who or what said it."""
+    return words.of(words.SOURCES, source)
+
+
+@register.filter
+def fact_word(name: str) -> str:
+    """Return what a fact is called."""
+    return words.fact(name)
+
+
+# -- around the page --------------------------------------------------------------------------------
+
+
+@register.simple_tag(takes_context=True)
+def nav(context: template.Context) -> tuple[Place, ...]:
+    """Return the main navigation: every role of the person, whatever this page needed."""
+    request = context.get("request")
+    staff = getattr(getattr(request, "user", None), "staff", None)
+    held = {row.role for row in staff.roles.all()} if staff is not None else set()
+    return places(held, getattr(request, "path", ""))
+
+
+@register.simple_tag(takes_context=True)
+def turn(context: template.Context, number: int) -> str:
+    """Return the address of another page of the same list, with the same search."""
+    request = context.get("request")
+    query = request.GET.copy() if request is not None else None
+    if query is None:
+        return f"?page={number}"
+    query["page"] = str(number)
+    return f"?{query.urlencode()}"
+
+
+# -- fields -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice: its input, and its words."""
+
+    tag: SafeString
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A field taken apart: "choices", "tick" or "plain"; its id, widget and options."""
+
+    kind: str
+    id: str
+    widget: SafeString | str
+    described_by: str
+    options: tuple[Option, ...]
+
+
+@register.simple_tag
+def field_parts(field: BoundField, prefix: str = "") -> Parts:
+    """Return a bound field in parts, each naming its help and errors to a screen reader."""
+    place = f"{prefix}-{field.auto_id}" if prefix else field.auto_id
+    described = _described_by(field, place)
+    widget = field.field.widget
+    if isinstance(widget, forms.RadioSelect | forms.CheckboxSelectMultiple):
+        return Parts("choices", place, "", described, _options(field, place))
+    attrs: dict[str, Any] = {"id": place}
+    if described:
+        attrs["aria-describedby"] = described
+    if field.errors:
+        attrs["aria-invalid"] = "true"
+    kind = "tick" if isinstance(widget, forms.CheckboxInput) else "plain"
+    return Parts(kind, place, field.as_widget(attrs=attrs), described, ())
+
+
+def _described_by(field: BoundField, place: str) -> str:
+    helps = [f"{place}-help"] if field.help_text else []
+    return " ".join(helps + [f"{place}-error-{n}" for n, _e in enumerate(field.errors, start=1)])
+
+
+def _options(field: BoundField, place: str) -> tuple[Option, ...]:
+    widget = field.field.widget
+    attrs = {"id": place, **({"required": True} if field.field.required else {})}
+    parts = widget.subwidgets(field.html_name, field.value(), attrs=attrs)
+    bound = [BoundWidget(widget, data, field.form.renderer) for data in parts]
+    return tuple(Option(each.tag(), each.choice_label) for each in bound)

@@ -1,0 +1,145 @@
+"""Words for codes that the core speaks: answers, levels, marks, reasons, roles, stages, labels.
+
+The core is English and gives codes; here they get words, so that a page is in one language.
+"""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop as noop
+
+from clinic.ui.instants import french
+from kap.facts import vocabulary
+from kap.rule import Answer
+
+ICONS = {
+    Answer.ELIGIBLE: "✓",
+    Answer.ELIGIBLE_WITH_CONDITIONS: "▲",
+    Answer.NEED_MORE_INFORMATION: "?",
+    Answer.DEFER: "‖",
+    Answer.REFER_TO_SPECIALIST: "→",
+    Answer.CONTRAINDICATED: "✕",
+    Answer.REFER_NOW: "‼",
+}
+
+# What the shipped protocols call their answers; a word without an entry is shown as it is.
+LABELS = frozenset(
+    {
+        noop("eligible"),
+        noop("eligible with conditions"),
+        noop("need more information"),
+        noop("defer"),
+        noop("refer to specialist"),
+        noop("contraindicated"),
+        noop("refer now"),
+        noop("may be ordered"),
+        noop("settle first"),
+        noop("not as ordered"),
+        noop("no"),
+        noop("may start"),
+        noop("start once met"),
+        noop("not yet"),
+        noop("not now"),
+        noop("not today"),
+        noop("may go home"),
+        noop("home once met"),
+        noop("gate closed"),
+        noop("stay, repeat"),
+        noop("physician stays with it"),
+        noop("physician now"),
+        noop("continue"),
+        noop("continue, review"),
+        noop("measure first"),
+        noop("pause, case conference"),
+        noop("stop, refer back"),
+        noop("stop"),
+        noop("may be offered"),
+        noop("offer once met"),
+        noop("restricted reason"),
+    }
+)
+
+STAGES = {
+    "screening": _("screening"),
+    "booking": _("booking"),
+    "day-before": _("the day before"),
+    "order": _("order"),
+    "start": _("start"),
+    "discharge": _("discharge"),
+    "checkpoint": _("checkpoint"),
+    "booster": _("booster"),
+    "after": _("after the dosing day"),
+}
+
+LEVELS = {
+    "A": _("absolute: nobody overrides"),
+    "R": _("relative: a prescriber overrides with a second person, a reason and an expiry"),
+    "P": _("precaution: a prescriber overrides with a reason"),
+    "I": _("must be known"),
+    "N": _("note: never changes the answer"),
+}
+
+MARKS = {
+    "S": _("read in the cited source"),
+    "M": _("widely known, to be checked against the source"),
+    "D": _("product default that a medical director must sign"),
+}
+
+REASONS = {
+    "never_asked": _("never asked"),
+    "not_known": _("not known"),
+    "declined": _("declined"),
+    "too_old": _("too old"),
+    "not_reviewed": _("list not reviewed in full"),
+    "uncoded": _("an entry without a code leaves it open"),
+    "unconfirmed": _("jumps from the reading before; measure again"),
+    "one_reading": _("too few readings, or too close together"),
+}
+
+SOURCES = {
+    "self": _("told by the person"),
+    "staff": _("recorded by staff"),
+    "device": _("from a device"),
+    "import": _("imported"),
+    "record": _("from our record"),
+}
+
+TRUTHS = {"true": _("yes"), "false": _("no"), "unknown": _("unknown"), "reviewed": _("reviewed")}
+
+UNITS = {"mm[Hg]": "mmHg", "1": "", "mL/min/{1.73_m2}": "mL/min/1.73 m2"}
+TIMES = {"a": _("years"), "wk": _("weeks"), "d": _("days")}
+
+
+def label(words: str) -> str:
+    """Return an answer's label in the language of the page."""
+    return gettext(words) if words in LABELS else words
+
+
+def role(code: str) -> str:
+    """Return a role as people call it; the words stand in the catalog of `people`."""
+    return gettext(code.replace("_", " ")) if code else ""
+
+
+def of(table: dict[str, Promise], code: str) -> str:
+    """Return the word for `code`, or the code itself, spaced."""
+    return str(table.get(code, code.replace("_", " ")))
+
+
+def fact(name: str) -> str:
+    """Return what a fact is called: its name spaced; on a French page the question, where one is."""
+    kind = vocabulary().get(name)
+    asked = kind.ask.get("fr", "") if kind is not None and french() else ""
+    return asked or name.replace("_", " ")
+
+
+def unit(code: str) -> str:
+    """Return a unit as it is written for people: mmHg, not mm[Hg]."""
+    return of(TIMES, code) if code in TIMES else UNITS.get(code, code)
+
+
+def number(text: str) -> str:
+    """Return a number with the decimal sign of the page; anything else as it is."""
+    shown = text.replace(".", "", 1).lstrip("-")
+    return text.replace(".", ",") if french() and shown.isdecimal() else text
