@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from typing import Any
 
 from django.db import transaction
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from clinic.audit import actions as audit
 from clinic.audit.author import Author
 from clinic.course import actions as course_actions
 from clinic.course import queries as course_queries
@@ -15,23 +18,62 @@ from clinic.course.actions import Lifted, Reading, Refused
 from clinic.course.models import Course, Decision, Referral
 from clinic.database import now
 from kap.chart import Chart
+from kap.facts import vocabulary
 from kap.rule import Answer
-from kap.verdict import Verdict
+from kap.verdict import Unknown, Verdict
 
 ACCEPTABLE = (Answer.ELIGIBLE, Answer.ELIGIBLE_WITH_CONDITIONS)
+# How long a colleague has to ask what the review lacked: a habit of work, no clinical number.
+ASK_WITHIN = timedelta(days=2)
+
+
+def repeated(*, key: str, body: Mapping[str, Any], by: Author) -> str:
+    """Return where this form led when it was sent before, "" when it is new.
+
+    Raises Refused when the key came with other answers: what was typed is not stored.
+    """
+    course_actions.hold(f"form {by.id} {key}")
+    try:
+        kept = audit.receipt(principal=by.id, key=key, body=body)
+    except audit.OtherRequest as error:
+        raise Refused(
+            _("This form was sent before with other answers, which are stored. Fill it in anew.")
+        ) from error
+    if kept is None:
+        return ""
+    audit.record(by=by, action="form.repeat")
+    return str(kept["led_to"])
+
+
+def keep(*, key: str, body: Mapping[str, Any], led_to: str, by: Author) -> None:
+    """Keep that this form was sent, and where it led, beside what it wrote."""
+    audit.keep_receipt(principal=by.id, key=key, body=body, result={"led_to": led_to})
 
 
 @transaction.atomic
 def open_patient(
-    *, referral: Referral, legal_name: str, preferred_name: str, birth_date: date, language: str,
-    indication: str, by: Author,
+    *,
+    referral: Referral,
+    legal_name: str,
+    preferred_name: str,
+    birth_date: date,
+    language: str,
+    indication: str,
+    by: Author,
 ) -> Course:
     """Open a Patient and a Course from a referral; what the person told becomes Facts of theirs."""
+    course_actions.hold(f"referral {referral.pk}")
     if opened := Course.objects.filter(referral=referral).first():
         return opened
     enrolment = course_actions.open_patient(
-        site=referral.site, legal_name=legal_name, preferred_name=preferred_name,
-        birth_date=birth_date, language=language, email=referral.email, phone=referral.phone, by=by,
+        site=referral.site,
+        legal_name=legal_name,
+        preferred_name=preferred_name,
+        birth_date=birth_date,
+        language=language,
+        email=referral.email,
+        phone=referral.phone,
+        by=by,
     )
     course = course_actions.open_course(
         enrolment=enrolment, indication=indication, referral=referral, by=by
@@ -53,23 +95,37 @@ def _self_told(referral: Referral) -> Iterable[Reading]:
 
 @transaction.atomic
 def decide(
-    *, course: Course, kind: str, reason: str, verdict: Verdict, chart: Chart, by: Author,
+    *,
+    course: Course,
+    kind: str,
+    reason: str,
+    verdict: Verdict,
+    chart: Chart,
+    by: Author,
     lifted: Sequence[Lifted] = (),
 ) -> Decision:
-    """Store what the prescriber does with the screening Verdict; «asked» opens a task each."""
-    if kind == Decision.Kind.ACCEPTED:
-        at = now()
-        answer = verdict.after(
-            course_queries.lifts(course, at), course_queries.moment(at, course.site), frozenset()
-        )
-        if answer not in ACCEPTABLE:
-            raise Refused(
-                _("The answer is «%(answer)s»: it cannot be accepted. Ask, decline, or override what"
-                  " may be overridden.") % {"answer": verdict.label}
+    """Store what the prescriber does with the screening Verdict; «asked» opens the tasks.
+
+    Raises Refused when an answer is accepted that nobody may accept.
+    """
+    answer = course_queries.answer_after(course, verdict, now())
+    if kind == Decision.Kind.ACCEPTED and answer not in ACCEPTABLE:
+        raise Refused(
+            _(
+                "The answer is «%(answer)s»: it cannot be accepted. Ask, decline, or override what"
+                " may be overridden."
             )
+            % {"answer": verdict.label}
+        )
     decided = course_actions.decide(
-        course=course, stage="screening", kind=kind, reason=reason, by=by, verdict=verdict,
-        chart=chart, lifted=lifted,
+        course=course,
+        stage="screening",
+        kind=kind,
+        reason=reason,
+        by=by,
+        verdict=verdict,
+        chart=chart,
+        lifted=lifted,
     )
     if kind == Decision.Kind.ASKED:
         _ask(course, verdict, by)
@@ -77,10 +133,26 @@ def decide(
 
 
 def _ask(course: Course, verdict: Verdict, by: Author) -> None:
-    wanted = [unknown.question.get("en") or unknown.fact for unknown in verdict.unknowns]
-    course_actions.open_task(
-        of=course, course=course, kind="ask", owner_role="nurse", by=by, source="screening",
-        text=_("Ask and record: %(facts)s") % {"facts": "; ".join(wanted[:12]) or verdict.label},
-        due_at=now() + timedelta(days=2),
-    )
+    """Give each role that may answer its part of what is unknown."""
+    language = (get_language() or "en")[:2]
+    wanted: dict[str, list[str]] = {}
+    for unknown in verdict.unknowns:
+        question = unknown.question.get(language) or unknown.fact.replace("_", " ")
+        wanted.setdefault(_owner(unknown), []).append(question)
+    for role, questions in (wanted or {"nurse": [verdict.label]}).items():
+        course_actions.open_task(
+            of=course,
+            course=course,
+            kind="ask",
+            owner_role=role,
+            by=by,
+            source="screening",
+            text=_("Ask and record: %(facts)s") % {"facts": "; ".join(questions)},
+            due_at=now() + ASK_WITHIN,
+        )
 
+
+def _owner(unknown: Unknown) -> str:
+    kind = vocabulary().get(unknown.fact)
+    prescriber_only = kind is not None and kind.answered_by == ("prescriber",)
+    return "prescriber" if prescriber_only else "nurse"

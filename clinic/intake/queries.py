@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import OuterRef, Subquery
+from django.shortcuts import get_object_or_404
 
 from clinic.audit.author import Author
 from clinic.course import queries as course_queries
 from clinic.course.models import Course, Decision, Fact
+from clinic.intake.actions import ACCEPTABLE
 from clinic.people.models import Enrolment, Site
+from kap.chart import Reason
+from kap.evidence import Limit
 from kap.facts import FactType, vocabulary
 from kap.verdict import Verdict
+
+
+def course_of(course_id: UUID) -> Course:
+    """Return a course of the reader's sites, with what every page of it shows; else 404."""
+    rows = Course.objects.select_related("patient", "site", "protocol")
+    return get_object_or_404(rows, pk=course_id)
+
+
+def page_of(course: Course, **more: Any) -> dict[str, Any]:
+    """Return what every page of a course shows."""
+    return {"course": course, "patient": course.patient, "site": course.site, **more}
 
 
 @dataclass(frozen=True)
@@ -23,21 +41,27 @@ class Case:
     days: int
 
 
-SETTLED = (Decision.Kind.ACCEPTED, Decision.Kind.DECLINED, Decision.Kind.OVERRIDDEN)
-
-
 def cases(at: datetime, role: str) -> list[Case]:
     """Return the courses in screening with their answer now, the oldest first."""
+    last = Decision.objects.filter(course=OuterRef("pk"), stage="screening").order_by("-decided_at")
     rows = (
-        Course.objects.exclude(decisions__stage="screening", decisions__kind__in=SETTLED)
+        Course.objects.annotate(last_kind=Subquery(last.values("kind")[:1]))
+        .exclude(last_kind__in=(Decision.Kind.ACCEPTED, Decision.Kind.DECLINED))
         .select_related("patient", "site", "protocol")
         .order_by("recorded_at")
     )
-    return [
-        Case(row, course_queries.verdict(row, "screening", at)[0].seen_by(role),
-             (at - row.recorded_at).days)
-        for row in rows
-    ]
+    return [case for row in rows if (case := _case(row, at, role))]
+
+
+def _case(course: Course, at: datetime, role: str) -> Case | None:
+    """Return an open case, or None where an override opened the way when it was signed."""
+    last = course_queries.last_decision(course, "screening")
+    if last is not None and last.kind == Decision.Kind.OVERRIDDEN:
+        told = Verdict.from_json(last.verdict)
+        if course_queries.answer_after(course, told, last.decided_at) in ACCEPTABLE:
+            return None
+    verdict = course_queries.verdict(course, "screening", at)[0]
+    return Case(course, verdict.seen_by(role), (at - course.recorded_at).days)
 
 
 def answerable(verdict: Verdict, by: Author) -> list[FactType]:
@@ -56,24 +80,36 @@ def may_record(kind: FactType, by: Author) -> bool:
 
 @dataclass(frozen=True)
 class Known:
-    """One fact as it stands, with its question."""
+    """One fact as it stands: its question, its latest reading, how long that is valid."""
 
     kind: FactType
     fact: Fact
+    limit: Limit | None
+    too_old: bool
+
+    @property
+    def name(self) -> str:
+        """The fact's name."""
+        return self.kind.name
 
 
-def known_facts(course: Course, at: datetime, hidden: Iterable[str]) -> list[Known]:
-    """Return the latest reading of each fact that this reader may see, in the vocabulary's order."""
+def known_facts(course: Course, at: datetime, whole: Verdict, seen: Verdict) -> list[Known]:
+    """Return the latest reading of each fact that this reader may see, in the vocabulary's order.
+
+    `whole` is the Verdict as computed and `seen` as the reader's role may read it.
+    """
     latest = {fact.name: fact for fact in course_queries.facts_of(course.patient, at)}
-    kept = set(hidden)
+    hidden = {read.name for read in whole.facts_read} - {read.name for read in seen.facts_read}
+    limits = course_queries.protocol_of(course).stages[whole.stage].limits
+    old = {read.name for read in whole.facts_read if read.reason == Reason.TOO_OLD}
     return [
-        Known(kind, latest[name])
+        Known(kind, latest[name], limits.get(name), name in old)
         for name, kind in vocabulary().items()
-        if name in latest and name not in kept
+        if name in latest and name not in hidden
     ]
 
 
-def namesakes(site: Site, legal_name: str, birth_date: object) -> list[Enrolment]:
+def namesakes(site: Site, legal_name: str, birth_date: date) -> list[Enrolment]:
     """Return who is enrolled at the site under this name and date of birth."""
     return list(
         Enrolment.objects.filter(
@@ -92,7 +128,7 @@ class Difference:
 
 
 def difference(course: Course, verdict: Verdict) -> Difference | None:
-    """Return which rules speak now and did not, and the other way round; None without a decision."""
+    """Return which rules speak now and did not, and the reverse; None without a decision."""
     last = course_queries.last_decision(course, "screening")
     if last is None:
         return None

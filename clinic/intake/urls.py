@@ -1,6 +1,8 @@
+"""Addresses of intake."""
+
 from django.urls import path
 
-from clinic.intake import views
+from clinic.intake import views, views_decision
 
 app_name = "intake"
 urlpatterns = [
@@ -10,9 +12,13 @@ urlpatterns = [
     path("<uuid:course_id>/", views.screening, name="screening"),
     path("<uuid:course_id>/facts", views.record_facts, name="record_facts"),
     path("<uuid:course_id>/lists/<str:kind>/", views.review_list, name="review_list"),
-    path("<uuid:course_id>/review", views.review, name="review"),
-    path("<uuid:course_id>/consent", views.consent, name="consent"),
-    path("consents/<uuid:consent_id>/withdraw", views.withdraw_consent, name="withdraw_consent"),
-    path("decisions/<uuid:decision_id>/", views.decision, name="decision"),
-    path("decisions/<uuid:decision_id>/file", views.decision_file, name="decision_file"),
+    path("<uuid:course_id>/review", views_decision.review, name="review"),
+    path("<uuid:course_id>/consent", views_decision.consent, name="consent"),
+    path(
+        "consents/<uuid:consent_id>/withdraw",
+        views_decision.withdraw_consent,
+        name="withdraw_consent",
+    ),
+    path("decisions/<uuid:decision_id>/", views_decision.decision, name="decision"),
+    path("decisions/<uuid:decision_id>/file", views_decision.decision_file, name="decision_file"),
 ]

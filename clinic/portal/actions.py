@@ -22,19 +22,36 @@ PROTOCOL = "iv-ketamine"
 
 @transaction.atomic
 def refer(
-    *, site: Site, key: UUID, name: str, email: str, phone: str, language: str, message: str,
-    chart: Chart, by: Author,
+    *,
+    site: Site,
+    key: UUID,
+    name: str,
+    email: str,
+    phone: str,
+    language: str,
+    message: str,
+    chart: Chart,
+    by: Author,
 ) -> Referral:
-    """Keep who wants to be contacted and what they answered. The same form sent twice is kept once."""
+    """Keep who wants to be contacted and what they answered; the same form twice is kept once."""
     if kept := Referral.objects.filter(pk=key).first():
         audit.record(by=by, action="referral.repeat", about=kept)
         return kept
     at = now()
     verdict = ask(load(PROTOCOL), "screening", chart, moment(at, site))
     referral = Referral.add(
-        id=key, site=site, name=name, email=email, phone=phone, language=language, message=message,
-        chart=chart.to_json(), answer=str(verdict.answer), protocol=newest_protocol(PROTOCOL),
-        agreed_at=at, recorded_at=at,
+        id=key,
+        site=site,
+        name=name,
+        email=email,
+        phone=phone,
+        language=language,
+        message=message,
+        chart=chart.to_json(),
+        answer=str(verdict.answer),
+        protocol=newest_protocol(PROTOCOL),
+        agreed_at=at,
+        recorded_at=at,
     )
     audit.record(by=by, action="referral.make", about=referral)
     return referral

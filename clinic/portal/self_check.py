@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import get_language
@@ -80,9 +81,12 @@ class ContactForm(forms.Form):
     name = forms.CharField(label=_("Your name"), max_length=200)
     email = forms.EmailField(label=_("E-mail"), required=False)
     phone = forms.CharField(label=_("Phone"), max_length=40, required=False)
+    language = forms.ChoiceField(label=_("Language for the call"), choices=settings.LANGUAGES)
     message = forms.CharField(
-        label=_("Anything we should know when we call (not for emergencies)"), max_length=2000,
-        required=False, widget=forms.Textarea(attrs={"rows": 3}),
+        label=_("Anything we should know when we call (not for emergencies)"),
+        max_length=2000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
     )
     agree = forms.BooleanField(
         label=_("I agree that the clinic keeps these answers and contacts me.")
@@ -122,30 +126,39 @@ KINDS = {
 
 
 def words(chart: Chart, at: datetime, site: Site) -> Words:
-    """Return the protocol's answer to what was told, in three kinds of plain words.
+    """Return the protocol's answer to what was told, in four kinds of plain words.
 
     Most of a screening is unknown here, so that «need more information» is expected. The answer is
-    «likely» only when each question was answered and no rule spoke.
+    «likely» only when each question was answered, no rule spoke, and no answer points to a risk:
+    a risk that the protocol cannot judge yet is for a clinician to look at.
     """
     verdict = ask(load(actions.PROTOCOL), "screening", chart, moment(at, site))
     spoke = [finding for finding in verdict.findings if finding.state == "spoke"]
     if spoke:
         worst = max((finding.verdict for finding in spoke), key=lambda answer: answer.rank)
         return Words(KINDS.get(worst, "talk"), verdict)
-    answered = {name for name, readings in chart.facts.items() if readings[-1].value is not None}
-    complete = answered >= {kind.name for kind in questions()}
-    return Words("likely" if complete else "talk", verdict)
+    return Words(
+        "likely" if all(_is_calm(kind, chart) for kind in questions()) else "talk", verdict
+    )
+
+
+def _is_calm(kind: FactType, chart: Chart) -> bool:
+    """Return whether a question was answered, and its answer points to no risk."""
+    readings = chart.facts.get(kind.name, ())
+    told = readings[-1].value if readings else None
+    risk = {"up": True, "down": False}.get(kind.direction)
+    return told is not None and told is not risk
 
 
 def start(request: ClinicRequest, site: str) -> HttpResponse:
     """Ask the questions; answer them on the same page. Nothing is stored."""
     place = get_object_or_404(Site, pk=site)
-    form = SelfCheckForm(request.POST or None)
+    form = SelfCheckForm(request.POST if request.method == "POST" else None)
     page: dict[str, Any] = {"site": place, "form": form, "language": (get_language() or "en")[:2]}
     if request.method == "POST" and form.is_valid():
         at = now()
         page["words"] = words(form.chart(at), at, place)
-        page["contact"] = ContactForm(initial={"key": uuid4()})
+        page["contact"] = ContactForm(initial={"key": uuid4(), "language": page["language"]})
         return render(request, "portal/self_check_answer.html", page)
     return render(request, "portal/self_check.html", page, status=400 if form.errors else 200)
 
@@ -155,20 +168,35 @@ def agree(request: ClinicRequest, site: str) -> HttpResponse:
     place = get_object_or_404(Site, pk=site)
     form, contact, at = SelfCheckForm(request.POST), ContactForm(request.POST), now()
     if not (form.is_valid() and contact.is_valid()):
-        page = {"site": place, "form": form, "contact": contact,
-                "language": (get_language() or "en")[:2]}
+        page = {
+            "site": place,
+            "form": form,
+            "contact": contact,
+            "language": (get_language() or "en")[:2],
+        }
         if form.is_valid():
             page["words"] = words(form.chart(at), at, place)
         return render(request, "portal/self_check_answer.html", page, status=400)
     request.by = Author(
-        "self", "", "patient", (place.code,), purpose="referral", request=request.by.request,
+        "self",
+        "",
+        "patient",
+        (place.code,),
+        purpose="referral",
+        request=request.by.request,
         trail=request.by.trail,
     )
     access.enter(request.by)
     data = contact.cleaned_data
     actions.refer(
-        site=place, key=data["key"], name=data["name"], email=data["email"], phone=data["phone"],
-        language=(get_language() or "en")[:2], message=data["message"], chart=form.chart(at),
+        site=place,
+        key=data["key"],
+        name=data["name"],
+        email=data["email"],
+        phone=data["phone"],
+        language=data["language"],
+        message=data["message"],
+        chart=form.chart(at),
         by=request.by,
     )
     return redirect("self_check:thanks", site=place.pk)
