@@ -321,12 +321,16 @@ def start(session: Session) -> Infusion:
 
 
 def refer(site: str = "toronto", name: str = "Rose Almeida", **answers: Any) -> Referral:
-    """Keep a referral of somebody who answered the self-check; their site is left acting."""
+    """Keep a referral of somebody who answered the self-check (None: not known).
+
+    Their site is left acting.
+    """
     by = Author("self", "", "patient", (site,), purpose="referral")
     access.enter(by)
     at = now()
     facts = {
         key: {"value": value, "observed_at": at.isoformat(), "source": "self"}
+        | ({"reason": "not_known"} if value is None else {})
         for key, value in answers.items()
     }
     return portal.refer(

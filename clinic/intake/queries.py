@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.shortcuts import get_object_or_404
 
 from clinic.audit.author import Author
@@ -19,6 +19,8 @@ from kap.chart import Reason
 from kap.evidence import Limit
 from kap.facts import FactType, vocabulary
 from kap.verdict import Verdict
+
+SETTLED = (Decision.Kind.ACCEPTED, Decision.Kind.DECLINED)
 
 
 def course_of(course_id: UUID) -> Course:
@@ -46,7 +48,7 @@ def cases(at: datetime, role: str) -> list[Case]:
     last = Decision.objects.filter(course=OuterRef("pk"), stage="screening").order_by("-decided_at")
     rows = (
         Course.objects.annotate(last_kind=Subquery(last.values("kind")[:1]))
-        .exclude(last_kind__in=(Decision.Kind.ACCEPTED, Decision.Kind.DECLINED))
+        .filter(Q(last_kind__isnull=True) | ~Q(last_kind__in=SETTLED))
         .select_related("patient", "site", "protocol")
         .order_by("recorded_at")
     )
