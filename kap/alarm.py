@@ -206,16 +206,17 @@ class Alarm:
         if self.repeat_by is not None and at > self.repeat_by:
             now = replace(now, is_overdue=True)
         is_repeat = now.repeat_by is not None and at - (now.repeat_by - most) >= least
-        red = [
-            watch.limit
+        found = [
+            (watch.limit.level_of(seen.value), watch.level)
             for watch in concerned
-            if watch.limit.needs_repeat and watch.limit.level_of(seen.value) is Level.RED
+            if watch.limit.needs_repeat
         ]
-        if red:
+        if any(level >= Level.RED for level, _ in found):
             fresh = tuple(one for one in now.reds if at - one <= most)
             now = replace(now, reds=(*fresh, at))
-            if now.repeat_by is None and all(watch.level < Level.RED for watch in concerned):
-                now = replace(now, repeat_by=at + most, repeat_of=red[0].vital)
+            is_first = any(level is Level.RED and held < Level.RED for level, held in found)
+            if now.repeat_by is None and is_first:
+                now = replace(now, repeat_by=at + most, repeat_of=seen.vital)
         elif is_repeat and now.repeat_of == seen.vital:
             now = replace(now, repeat_by=None, repeat_of="", is_overdue=False)
         return now

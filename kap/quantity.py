@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 # UCUM code -> how it is written beside a number (docs/algorithms/dose.md; "mcg", never "µg").
 UNITS = {
@@ -46,6 +46,7 @@ _PRODUCTS = {
 _AMOUNT = re.compile(r"\s*(?P<number>[+-]?[0-9.,]+)\s*(?P<unit>\S+)\s*")
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+_DIGITS = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _GROUP_FROM = 10_000
 
 Exact = Decimal | int | str
@@ -61,10 +62,10 @@ def exact(value: object, what: str = "a number") -> Decimal:
         raise UnitError(f"{what}: {value!r} is a binary float; write Decimal('{value}') or a text")
     if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
         raise UnitError(f"{what}: {value!r} is no number; write a Decimal, an int or a text")
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise UnitError(f"{what}: {value!r} is no number; write digits, as in 68.0") from None
+    # Decimal itself would also take "1_0", blanks and the digits of any script.
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        raise UnitError(f"{what}: {value!r} is no number; write digits, as in 68.0")
+    number = Decimal(value)
     if not number.is_finite():
         raise UnitError(f"{what}: {value!r} is no number; write digits, as in 68.0")
     return number

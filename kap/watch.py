@@ -43,8 +43,9 @@ class Watch:
             return self
         reached, cleared = self._counted(seen.value, at)
         level = self._level(seen, reached, cleared)
-        if level is Level.RED and self.limit.needs_repeat and not is_confirmed:
-            level = max(self.level, Level.AMBER)
+        is_new_red = level is Level.RED and self.level < Level.RED
+        if is_new_red and self.limit.needs_repeat and not is_confirmed:
+            level = Level.AMBER
         if level is Level.NONE and self._has_risen(seen.value):
             level = Level.ADVISORY
         return replace(

@@ -402,6 +402,19 @@ def test_a_repeat_that_comes_after_the_time_is_overdue_first():
     assert (calm.present, calm.repeat_by) == (Level.NONE, None)
 
 
+def test_from_critical_it_eases_to_red_without_a_repeat():
+    critical, _ = alarm("blood_pressure", ("systolic", 202, 0)).acknowledge(seconds(5))
+    eased, event = critical.after(seen("systolic", 190, 60))
+    assert (event.change, eased.level, eased.note) == (Change.EASED, Level.RED, "")
+
+
+def test_a_critical_reading_is_a_first_one_for_the_next_red():
+    critical, _ = alarm("blood_pressure", ("systolic", 202, 0)).acknowledge(seconds(5))
+    calm, _ = critical.after(seen("systolic", 150, 60))
+    again, event = calm.after(seen("systolic", 184, 180))
+    assert (event.change, again.level) == (Change.WORSENED, Level.RED)
+
+
 def test_an_overdue_red_is_told_once():
     pending = alarm("blood_pressure", ("systolic", 182, 0))
     overdue, event = pending.at(seconds(300))

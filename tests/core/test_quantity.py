@@ -61,7 +61,9 @@ def test_an_error_shows_both_amounts_and_the_way_out():
         mg(34) + kg(68)
 
 
-@pytest.mark.parametrize("number", [0.5, True, None, "half", "", Decimal("NaN"), "Infinity"])
+@pytest.mark.parametrize(
+    "number", [0.5, True, None, "half", "", Decimal("NaN"), "Infinity", "1_0", " 5", "٥", "1e3"]
+)
 def test_only_exact_numbers_make_an_amount(number):
     with pytest.raises(UnitError):
         mg(number)
