@@ -1,4 +1,4 @@
-"""Instants, dates and ages as a person reads them: on the wall of a named place, in two languages."""
+"""Instants, dates and ages as a person reads them: on the wall of a named place."""
 
 from __future__ import annotations
 
@@ -12,14 +12,24 @@ from django.utils.translation import get_language
 
 # What the zones of Canada are called in French. Source: National Research Council Canada.
 FRENCH_ZONES = {
-    **{"NST": "HNT", "NDT": "HAT", "AST": "HNA", "ADT": "HAA", "EST": "HNE", "EDT": "HAE"},
-    **{"CST": "HNC", "CDT": "HAC", "MST": "HNR", "MDT": "HAR", "PST": "HNP", "PDT": "HAP"},
+    "NST": "HNT",
+    "NDT": "HAT",
+    "AST": "HNA",
+    "ADT": "HAA",
+    "EST": "HNE",
+    "EDT": "HAE",
+    "CST": "HNC",
+    "CDT": "HAC",
+    "MST": "HNR",
+    "MDT": "HAR",
+    "PST": "HNP",
+    "PDT": "HAP",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """One instant in words: for machines, at the site, and on the reader's own wall ("" if the same)."""
+    """One instant in words: ISO, at the site, on the reader's own wall ("" if the same)."""
 
     iso: str
     text: str

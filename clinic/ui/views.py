@@ -17,7 +17,7 @@ def gallery(request: HttpRequest) -> HttpResponse:
     return render(request, "ui/gallery.html", specimens())
 
 
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  # Django names it
     """Answer 400: what was sent could not be read."""
     return _failed(
         request,
@@ -27,17 +27,17 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     )
 
 
-def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  # Django names it
     """Answer 403: this person may not do this."""
     return _failed(
         request,
         HTTPStatus.FORBIDDEN,
         _("You may not do this"),
-        _("Nothing was changed. Somebody with the role it needs can; your administrator knows who."),
+        _("Nothing was changed. Somebody with the role it needs can; ask your administrator."),
     )
 
 
-def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  # Django names it
     """Answer 404: nothing of this address is open to this person."""
     return _failed(
         request,
@@ -60,7 +60,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     )
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  # Django names it
     """Answer 403 to a form without a valid token: an old page, or another site's."""
     return _failed(
         request,

@@ -5,6 +5,8 @@ The core is English and gives codes; here they get words, so that a page is in o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -122,13 +124,13 @@ def role(code: str) -> str:
     return gettext(code.replace("_", " ")) if code else ""
 
 
-def of(table: dict[str, Promise], code: str) -> str:
+def of(table: Mapping[str, Promise | str], code: str) -> str:
     """Return the word for `code`, or the code itself, spaced."""
     return str(table.get(code, code.replace("_", " ")))
 
 
 def fact(name: str) -> str:
-    """Return what a fact is called: its name spaced; on a French page the question, where one is."""
+    """Return what a fact is called: its name spaced; in French the question, where one is."""
     kind = vocabulary().get(name)
     asked = kind.ask.get("fr", "") if kind is not None and french() else ""
     return asked or name.replace("_", " ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django import forms, template
@@ -20,7 +20,7 @@ from kap.verdict import Verdict
 register = template.Library()
 
 
-# -- time -------------------------------------------------------------------------------------------
+# -- time ------------------------------------------------------------------------------------------
 
 
 @register.simple_tag(takes_context=True)
@@ -44,7 +44,7 @@ def born(context: template.Context, patient: Any, site: Any) -> dict[str, Any]:
     return {"date": instants.day(birth), "age": instants.age(birth, today)}
 
 
-# -- the patient strip ------------------------------------------------------------------------------
+# -- the patient strip -----------------------------------------------------------------------------
 
 
 @register.simple_tag
@@ -74,7 +74,7 @@ def allergy_words(allergies: Any) -> str | None:
     return _("none known") if complete else _("not known: list not complete")
 
 
-# -- answers ----------------------------------------------------------------------------------------
+# -- answers ---------------------------------------------------------------------------------------
 
 
 @register.simple_tag
@@ -131,16 +131,34 @@ def fact_word(name: str) -> str:
     return words.fact(name)
 
 
-# -- around the page --------------------------------------------------------------------------------
+# -- around the page -------------------------------------------------------------------------------
 
 
 @register.simple_tag(takes_context=True)
 def nav(context: template.Context) -> tuple[Place, ...]:
     """Return the main navigation: every role of the person, whatever this page needed."""
-    request = context.get("request")
+    held = {row.role for row in _roles(context)}
+    return places(held, getattr(context.get("request"), "path", ""))
+
+
+@register.simple_tag(takes_context=True)
+def standing(context: template.Context) -> tuple[Any, ...]:
+    """Return the sites whose name and zone head the page: the page's own, or the person's."""
+    if site := context.get("site"):
+        return (site,)
+    held = {row.site_id: row.site for row in _roles(context)}
+    return tuple(held[code] for code in sorted(held))
+
+
+def _roles(context: template.Context) -> tuple[Any, ...]:
+    """Return every role of the person signed in, read once a request."""
+    request: Any = context.get("request")
     staff = getattr(getattr(request, "user", None), "staff", None)
-    held = {row.role for row in staff.roles.all()} if staff is not None else set()
-    return places(held, getattr(request, "path", ""))
+    if staff is None:
+        return ()
+    if not hasattr(request, "held_roles"):
+        request.held_roles = tuple(staff.roles.select_related("site"))
+    return cast(tuple[Any, ...], request.held_roles)
 
 
 @register.simple_tag(takes_context=True)
@@ -154,7 +172,7 @@ def turn(context: template.Context, number: int) -> str:
     return f"?{query.urlencode()}"
 
 
-# -- fields -----------------------------------------------------------------------------------------
+# -- fields ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
