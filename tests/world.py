@@ -211,7 +211,9 @@ def open_person(
 
 
 def reading(name: str, value: Any, at: datetime, source: str = "staff") -> Reading:
-    """Return a value as staff tell it, in the vocabulary's unit."""
+    """Return a value as staff tell it, in the vocabulary's unit; None is asked and not known."""
+    if value is None:
+        return Reading(name, None, at, source=source, reason="not_known")
     unit = vocabulary()[name].unit
     return Reading(name, str(value) if unit else value, at, unit=unit, source=source)
 

@@ -36,6 +36,7 @@ def repeated(*, key: str, body: Mapping[str, Any], by: Author) -> str:
     try:
         kept = audit.receipt(principal=by.id, key=key, body=body)
     except audit.OtherRequest as error:
+        audit.record(by=by, action="form.repeat", outcome="refused")
         raise Refused(
             _("This form was sent before with other answers, which are stored. Fill it in anew.")
         ) from error

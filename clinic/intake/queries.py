@@ -103,7 +103,7 @@ def known_facts(course: Course, at: datetime, whole: Verdict, seen: Verdict) -> 
     latest = {fact.name: fact for fact in course_queries.facts_of(course.patient, at)}
     hidden = {read.name for read in whole.facts_read} - {read.name for read in seen.facts_read}
     limits = course_queries.protocol_of(course).stages[whole.stage].limits
-    old = {read.name for read in whole.facts_read if read.reason == Reason.TOO_OLD}
+    old = {unknown.fact for unknown in whole.unknowns if unknown.reason == Reason.TOO_OLD}
     return [
         Known(kind, latest[name], limits.get(name), name in old)
         for name, kind in vocabulary().items()
