@@ -6,7 +6,7 @@ A later change of a promise is a new function or a new migration, never an edit 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from django.db import migrations, models
@@ -33,6 +33,11 @@ class Recorded(models.Model):
         row = cls(**values)
         models.Model.save(row, force_insert=True, using=using)
         return row
+
+    @classmethod
+    def add_all(cls, rows: Iterable[Mapping[str, Any]]) -> list[Self]:
+        """Insert rows at once and return them, in the order given. Their keys are made here."""
+        return list(cls._default_manager.bulk_create([cls(**row) for row in rows]))
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         raise BareWrite(f"{type(self).__name__} is append-only; write it in an action with .add()")

@@ -155,22 +155,24 @@ def record_facts(
     """Store readings about the patient of `of`. Raises Refused for one that cannot be true."""
     given = list(readings)
     _check(given)
-    rows = [
-        Fact.add(
-            **written(of, by), name=reading.name, value=reading.value, unit=reading.unit,
-            observed_at=reading.observed_at, source=reading.source, reason=reading.reason,
-            session=session,
-        )
+    columns = written(of, by)
+    rows = Fact.add_all(
+        {
+            **columns, "name": reading.name, "value": reading.value, "unit": reading.unit,
+            "observed_at": reading.observed_at, "source": reading.source,
+            "reason": reading.reason, "session": session,
+        }
         for reading in given
-    ]
+    )
     audit.record(by=by, action="fact.record", about=of, names=sorted({r.name for r in given}))
     return rows
 
 
 def _check(readings: Sequence[Reading]) -> None:
     facts: dict[str, list[dict[str, Any]]] = {}
+    latest = now() + timedelta(minutes=1)
     for reading in readings:
-        if reading.observed_at > now() + timedelta(minutes=1):
+        if reading.observed_at > latest:
             raise Refused(
                 _("%(name)s: %(at)s is in the future; give the time it was observed")
                 % {"name": reading.name, "at": reading.observed_at.isoformat(timespec="minutes")}

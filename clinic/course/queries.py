@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection
@@ -63,7 +65,6 @@ def facts_of(patient: Patient, at: datetime) -> QuerySet[Fact]:
     """Return the facts that stand at `at`, oldest first; corrected ones are left out."""
     return (
         Fact.objects.filter(patient=patient, observed_at__lte=at, corrected_by__isnull=True)
-        .select_related("site")
         .order_by("observed_at", "recorded_at", "id")
     )
 
@@ -75,27 +76,35 @@ def chart(patient: Patient, at: datetime, *more: Mapping[str, Any]) -> Chart:
     session, as `{"name", "value", "unit", "observed_at", "source"}`.
     """
     readings: dict[str, list[dict[str, Any]]] = {}
-    for fact in facts_of(patient, at):
-        readings.setdefault(fact.name, []).append(_reading(fact))
+    zones = {site.pk: site.tz for site in Site.objects.all()}
+    # Rows, not models: a chart has hundreds, and a gate is asked many times an hour.
+    for name, site, *fact in facts_of(patient, at).values_list("name", "site_id", *FACT_COLUMNS):
+        readings.setdefault(name, []).append(_reading(zones[site], *fact))
     for told in more:
         rest = {key: value for key, value in told.items() if key != "name"}
         readings.setdefault(str(told["name"]), []).append(rest)
     return Chart.from_json({"facts": readings, **_lists(patient, at)})  # numbers are text: exact
 
 
-def _reading(fact: Fact) -> dict[str, Any]:
+FACT_COLUMNS = ("id", "value", "unit", "observed_at", "recorded_at", "source", "reason")
+
+
+def _reading(
+    zone: ZoneInfo, id: UUID, value: Any, unit: str, observed_at: datetime, recorded_at: datetime,
+    source: str, reason: str,
+) -> dict[str, Any]:
     """Return a fact as the core reads it: in its site's zone, whose offset says the local date."""
     reading: dict[str, Any] = {
-        "value": fact.value,
-        "observed_at": fact.observed_at.astimezone(fact.site.tz).isoformat(),
-        "recorded_at": fact.recorded_at.isoformat(),
-        "source": fact.source,
-        "id": str(fact.pk),
+        "value": value,
+        "observed_at": observed_at.astimezone(zone).isoformat(),
+        "recorded_at": recorded_at.isoformat(),
+        "source": source,
+        "id": str(id),
     }
-    if fact.unit:
-        reading["unit"] = fact.unit
-    if fact.reason:
-        reading["reason"] = fact.reason
+    if unit:
+        reading["unit"] = unit
+    if reason:
+        reading["reason"] = reason
     return reading
 
 

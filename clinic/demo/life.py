@@ -46,6 +46,8 @@ DRAFT = dosing_queries.Draft(
 # A number of the demonstration's own: minutes between the sets a nurse writes down.
 SET_EVERY = timedelta(minutes=10)
 LONGEST_TRACE_S = 41 * 60
+# Minutes after the stop, and how far the pressure still is above what it was before (mmHg).
+SETTLING = ((15, 6), (40, 2), (62, -2))
 
 
 class Life:
@@ -149,8 +151,9 @@ class Life:
     def decide(self) -> None:
         """Have the prescriber decide as the answer allows."""
         at = self.at(self.person.consented_at or self.now - timedelta(days=1))
+        if self.person.phase != "screening-unknown":
+            self._tell(course_queries.verdict(self.course, "screening", at)[0])
         verdict, chart = course_queries.verdict(self.course, "screening", at)
-        if verdict.answer not in intake.ACCEPTABLE: print(self.person.name, verdict.answer, [(u.fact,u.reason) for u in verdict.unknowns], [(f.rule_id,f.state) for f in verdict.findings])
         if self.person.phase in ("screening-unknown", "eligible"):
             return  # waits on the prescriber's page
         fits = verdict.answer in intake.ACCEPTABLE
@@ -194,6 +197,7 @@ class Life:
         order = dosing.sign_order(
             session=session, draft=DRAFT, key=uuid4(), by=self.by("prescriber")
         )
+        self.at(start)  # the interval counts to the second check
         self._tell(dosing_queries.start_gate(session, order, self._clock()).verdict, session)
         self._meet(dosing_queries.start_gate(session, order, self._clock()))
         authorization = dosing.authorise(
@@ -203,7 +207,6 @@ class Life:
         )
         if dose.stopped_at is None:
             self._bind(session)
-        self.at(start)
         dosing.start_infusion(authorization=authorization, key=uuid4(), by=self.by("nurse"))
         self._watch(session, start, dose.stopped_at or self.now - timedelta(minutes=1))
         if dose.stopped_at is not None and dose.stopped_at < self.now:
@@ -231,7 +234,9 @@ class Life:
         self._tell(dosing_queries.order_gate(session, self._clock()).verdict, session)
         self._meet(dosing_queries.order_gate(session, self._clock()))
 
-    def _tell(self, verdict: Verdict, session: Session, more: Mapping[str, Any] | None = None) -> None:
+    def _tell(
+        self, verdict: Verdict, session: Session | None = None, more: Mapping[str, Any] | None = None
+    ) -> None:
         """Tell again what the gate lacks and the person's chart, or the day, holds."""
         known = {**{name: value for name, (value, _u) in self.told.items()}, **synth.day_of(),
                  **(more or {})}
@@ -247,11 +252,11 @@ class Life:
         if any(unknown.fact in course_queries.ITEMS for unknown in verdict.unknowns):
             self._review_lists(at)
 
-    def _record(self, session: Session, readings: Iterable[Reading]) -> None:
+    def _record(self, session: Session | None, readings: Iterable[Reading]) -> None:
         given = list(readings)
         if given:
             course_actions.record_facts(
-                of=session, session=session, readings=given, by=self.by("nurse")
+                of=session or self.course, session=session, readings=given, by=self.by("nurse")
             )
 
     def _meet(self, gate: dosing_queries.Gate) -> None:
@@ -271,22 +276,25 @@ class Life:
     def _watch(self, session: Session, start: datetime, until: datetime) -> None:
         """Write a set every ten minutes, as a calm monitor would have shown it."""
         last = int((until - start).total_seconds())
-        trace = self._trace(start)
         for second in range(60, last, int(SET_EVERY.total_seconds())):
             self.at(start + timedelta(seconds=second))
             dosing.record_set(
-                session=session, values=trace.at(second), key=uuid4(), by=self.by("nurse")
+                session=session, values=self._trace.at(second), key=uuid4(), by=self.by("nurse")
             )
 
-    def _trace(self, start: datetime) -> Trace:
-        return Trace(int(self.person.id[-2:]) * 1000 + start.toordinal() % 1000, start)
+    @cached_property
+    def _trace(self) -> Trace:
+        return Trace(int(self.person.id[-2:]), self.now)
 
     def _recover(self, session: Session, stopped: datetime) -> None:
         """Score, tell what the way home asks, sign, and let the person go."""
-        for minutes in (15, 40, 62):
+        scores = {name: Decimal(value) for name, value in synth.recovered().items()}
+        for minutes, above in SETTLING:
             self.at(stopped + timedelta(minutes=minutes))
-            values = {**self._trace(stopped).at(0), **{
-                name: Decimal(value) for name, value in synth.recovered().items()}}
+            pressures = {
+                name: Decimal(self.told[name][0]) + above for name in ("systolic", "diastolic")
+            }
+            values = {**self._trace.at(0), **pressures, **scores}
             dosing.record_set(session=session, values=values, key=uuid4(), by=self.by("nurse"))
         if stopped + timedelta(minutes=70) > self.now:
             return

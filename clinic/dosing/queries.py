@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -126,9 +126,21 @@ def untold(session: Session, at: datetime) -> list[Told]:
 
     An action writes them; a page that only reads hands them to the gate (fold == Facts).
     """
-    said = course_queries.facts_of(session.patient, at).filter(source="record")
     facts = [*dose_facts(session, at), *_mass_index(session, at)]
-    return [fact for fact in facts if not _is_told(fact, said.filter(name=fact.name))]
+    rows = course_queries.facts_of(session.patient, at).filter(
+        source="record", name__in={fact.name for fact in facts}
+    )
+    said: dict[str, list[Said]] = {}
+    for name, value, seen in rows.values_list("name", "value", "observed_at"):
+        said.setdefault(name, []).append(Said(_instant_or(value), seen))
+    return [fact for fact in facts if not _is_told(fact, said.get(fact.name, []))]
+
+
+class Said(NamedTuple):
+    """A value that a Fact row with source `record` holds, and when it was so."""
+
+    value: Any
+    observed_at: datetime
 
 
 def dose_facts(session: Session, at: datetime) -> list[Told]:
@@ -156,11 +168,11 @@ def _mass_index(session: Session, at: datetime) -> list[Told]:
     return [Told("bmi", weight.bmi, "kg/m2", observed_at=seen, source=Source.RECORD)]
 
 
-def _is_told(fact: Told, said: QuerySet[Fact]) -> bool:
+def _is_told(fact: Told, said: Sequence[Said]) -> bool:
     wanted = _instant_or(write_fact(fact)["value"])
-    values = [_instant_or(row.value) for row in said]
+    values = [row.value for row in said]
     if fact.name == "bmi":
-        return said.filter(observed_at=fact.observed_at).exists()
+        return any(row.observed_at == fact.observed_at for row in said)
     return wanted in values if fact.name in ("dose", "booster_dose") else values[-1:] == [wanted]
 
 
