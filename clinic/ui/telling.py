@@ -20,6 +20,7 @@ from kap.finding import SETTLE, Finding, ReadValue, Unknown
 from kap.rule import Answer, RuleCondition
 from kap.verdict import Verdict
 
+OPEN = 6  # reasons of a kind shown before the fold
 KINDS = ("stop", "unknown", "caution", "note")
 NAMES = {
     "stop": gettext_lazy("not met"),
@@ -69,6 +70,16 @@ class Group:
     kind: str
     name: str
     rows: tuple[Row, ...]
+
+    @property
+    def head(self) -> tuple[Row, ...]:
+        """The gravest: what is not met is never folded away, what is unknown in part."""
+        return self.rows if self.kind == "stop" else self.rows[:OPEN]
+
+    @property
+    def rest(self) -> tuple[Row, ...]:
+        """What is listed behind a fold."""
+        return () if self.kind == "stop" else self.rows[OPEN:]
 
 
 @dataclass(frozen=True, slots=True)
