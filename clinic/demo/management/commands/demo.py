@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,17 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from clinic.dosing.models import Association, Infusion
+from clinic.dosing.queries import mrn_of
+from clinic.people import access
 from clinic.people.models import Site
 from clinic.postgres_account import data_folder
 
 CLINIC = Path(sys.executable).with_name("clinic")
-PROCESSES = (("serve",), ("mllp",), ("watch",), ("simulate", "--demo"))
+PROCESSES = (("serve",), ("mllp",), ("watch",))
+# The first live session's monitor shows a pressure that rises; the others are calm.
+SCENARIOS = ("hypertension", "normal")
+MINUTES_IN = 17  # so far into its scenario a monitor begins
 
 
 class Command(BaseCommand):
@@ -41,7 +48,7 @@ class Command(BaseCommand):
             )
         call_command("collectstatic", interactive=False, verbosity=0)
         self._print_sign_ins(time.monotonic() - began)
-        run_all()
+        run_all(monitors())
 
     def _print_sign_ins(self, seconds: float) -> None:
         people = json.loads((data_folder() / "demo_sign_ins.json").read_text())
@@ -55,9 +62,30 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def run_all() -> None:
-    """Run the clinic's processes; when one ends or a signal comes, end them all."""
+def monitors() -> list[tuple[str, ...]]:
+    """Return the command of a simulated monitor for each bound, running session."""
+    with access.acting(access.worker("demo")):
+        bound = Association.objects.filter(
+            released_at__isnull=True, session__infusion__state=Infusion.State.RUNNING
+        ).select_related("device", "session").order_by("device__room")
+        return [
+            ("simulate", "--sender", row.device.sender, "--mrn", mrn_of(row.session),
+             "--authority", row.device.authority, "--cuff", "60", "--seed", str(number),
+             "--scenario", SCENARIOS[min(number, len(SCENARIOS) - 1)],
+             "--skip", str(MINUTES_IN * 60), "--seconds", "7200")
+            for number, row in enumerate(bound)
+        ]
+
+
+def run_all(monitors: Sequence[tuple[str, ...]]) -> None:
+    """Run the clinic's processes; when one ends or a signal comes, end them all.
+
+    A monitor may end: its session is over.
+    """
     children = [subprocess.Popen([CLINIC, *words]) for words in PROCESSES]
+    simulated = [
+        subprocess.Popen([CLINIC, *words], stdout=subprocess.DEVNULL) for words in monitors
+    ]
 
     def stop(_signal: int, _frame: Any) -> None:
         raise KeyboardInterrupt
@@ -66,12 +94,12 @@ def run_all() -> None:
     try:
         while all(child.poll() is None for child in children):
             time.sleep(0.2)
-        ended = next(child for child in children if child.poll() is not None)
-        raise CommandError(f"{' '.join(map(str, ended.args))} ended; the others were stopped")  # type: ignore[arg-type]  # Popen.args is as loose as its argument
+        ended = [words[0] for words, child in zip(PROCESSES, children, strict=True) if child.poll()]
+        raise CommandError(f"clinic {' '.join(ended)} ended; the others were stopped")
     except KeyboardInterrupt:
         pass
     finally:
-        for child in children:
+        for child in (*simulated, *children):
             child.terminate()
-        for child in children:
+        for child in (*simulated, *children):
             child.wait(timeout=20)
