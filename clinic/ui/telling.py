@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from clinic.ui import words
 from clinic.ui.instants import french
+from kap.facts import vocabulary
 from kap.finding import SETTLE, Finding, ReadValue, Unknown
 from kap.rule import Answer, RuleCondition
 from kap.verdict import Verdict
@@ -140,7 +141,7 @@ def _row(finding: Finding, unknowns: tuple[Unknown, ...]) -> Row:
         source=finding.source,
         mark=finding.mark,
         mark_words=words.of(words.MARKS, finding.mark),
-        values=tuple(_value(read) for read in finding.values),
+        values=tuple(_value(read) for read in finding.values if _speaks(read)),
         conditions=tuple(_condition(c) for c in (*finding.conditions, *finding.tasks)),
         reask=_either(finding.reask, finding.reask_fr),
         asks=tuple(_question(u) for u in unknowns if finding.rule_id in u.settles),
@@ -150,6 +151,11 @@ def _row(finding: Finding, unknowns: tuple[Unknown, ...]) -> Row:
 
 def _either(english: str, other: str) -> str:
     return other if other and french() else english
+
+
+def _speaks(read: ReadValue) -> bool:
+    """Return whether a value says more than the reason itself: a derived "yes" only repeats it."""
+    return bool(read.reason) or read.name in vocabulary() or read.text not in words.TRUTHS
 
 
 def _value(read: ReadValue) -> Shown:

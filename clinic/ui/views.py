@@ -14,7 +14,7 @@ from clinic.ui.gallery import specimens
 
 def gallery(request: HttpRequest) -> HttpResponse:
     """Show each component in its states, with invented people."""
-    return render(request, "ui/gallery.html", specimens())
+    return render(request, "ui/gallery.html", specimens(request.GET.get("theme", "")))
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  # Django names it

@@ -19,6 +19,8 @@ from kap.verdict import Verdict
 
 register = template.Library()
 
+NUMBER_ONLY = ("min", "max", "step")
+
 
 # -- time ------------------------------------------------------------------------------------------
 
@@ -208,7 +210,15 @@ def field_parts(field: BoundField, prefix: str = "") -> Parts:
     if field.errors:
         attrs["aria-invalid"] = "true"
     kind = "tick" if isinstance(widget, forms.CheckboxInput) else "plain"
-    return Parts(kind, place, field.as_widget(attrs=attrs), described, ())
+    return Parts(kind, place, field.as_widget(_kept(widget), attrs=attrs), described, ())
+
+
+def _kept(widget: forms.Widget) -> forms.Widget:
+    """Return a widget that shows what was typed: a browser's number field drops "68,O"."""
+    if not isinstance(widget, forms.NumberInput):
+        return widget
+    keep = {name: value for name, value in widget.attrs.items() if name not in NUMBER_ONLY}
+    return forms.TextInput({"inputmode": "decimal", "autocomplete": "off", **keep})
 
 
 def _described_by(field: BoundField, place: str) -> str:
