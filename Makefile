@@ -14,7 +14,8 @@ help:  ## say what there is
 
 setup: .venv/installed .venv/compiled  ## make the environment in .venv: .venv/bin/kap, .venv/bin/clinic
 
-# One Python from 3.11 on, the packages exactly as locked, then this clone beside them.
+# One Python from 3.11 on, the packages exactly as locked (the lock is whole: no resolving, which a
+# release newer than the lock could upset), then this clone beside them.
 .venv/installed: requirements.txt pyproject.toml
 	@found=; for name in python3 python3.14 python3.13 python3.12 python3.11; do \
 	    if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
@@ -23,7 +24,7 @@ setup: .venv/installed .venv/compiled  ## make the environment in .venv: .venv/b
 	    { echo 'Afterglow needs Python 3.11 or newer: install python3' >&2; exit 1; }; \
 	$(PYTHON) -m pip --version >/dev/null 2>&1 || $$found -m venv --clear .venv >/dev/null 2>&1 || \
 	    { echo "$$found makes no environments: apt-get install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps --require-hashes -r requirements.txt
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
