@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import gettext_noop as noop
 
 from clinic.ui.instants import french
 from kap.facts import vocabulary
@@ -29,37 +28,37 @@ ICONS = {
 # What the shipped protocols call their answers; a word without an entry is shown as it is.
 LABELS = frozenset(
     {
-        noop("eligible"),
-        noop("eligible with conditions"),
-        noop("need more information"),
-        noop("defer"),
-        noop("refer to specialist"),
-        noop("contraindicated"),
-        noop("refer now"),
-        noop("may be ordered"),
-        noop("settle first"),
-        noop("not as ordered"),
-        noop("no"),
-        noop("may start"),
-        noop("start once met"),
-        noop("not yet"),
-        noop("not now"),
-        noop("not today"),
-        noop("may go home"),
-        noop("home once met"),
-        noop("gate closed"),
-        noop("stay, repeat"),
-        noop("physician stays with it"),
-        noop("physician now"),
-        noop("continue"),
-        noop("continue, review"),
-        noop("measure first"),
-        noop("pause, case conference"),
-        noop("stop, refer back"),
-        noop("stop"),
-        noop("may be offered"),
-        noop("offer once met"),
-        noop("restricted reason"),
+        gettext_noop("eligible"),
+        gettext_noop("eligible with conditions"),
+        gettext_noop("need more information"),
+        gettext_noop("defer"),
+        gettext_noop("refer to specialist"),
+        gettext_noop("contraindicated"),
+        gettext_noop("refer now"),
+        gettext_noop("may be ordered"),
+        gettext_noop("settle first"),
+        gettext_noop("not as ordered"),
+        gettext_noop("no"),
+        gettext_noop("may start"),
+        gettext_noop("start once met"),
+        gettext_noop("not yet"),
+        gettext_noop("not now"),
+        gettext_noop("not today"),
+        gettext_noop("may go home"),
+        gettext_noop("home once met"),
+        gettext_noop("gate closed"),
+        gettext_noop("stay, repeat"),
+        gettext_noop("physician stays with it"),
+        gettext_noop("physician now"),
+        gettext_noop("continue"),
+        gettext_noop("continue, review"),
+        gettext_noop("measure first"),
+        gettext_noop("pause, case conference"),
+        gettext_noop("stop, refer back"),
+        gettext_noop("stop"),
+        gettext_noop("may be offered"),
+        gettext_noop("offer once met"),
+        gettext_noop("restricted reason"),
     }
 )
 
