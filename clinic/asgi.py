@@ -8,6 +8,6 @@ from django.core.asgi import get_asgi_application
 
 application = get_asgi_application()
 
-from clinic.people import access  # models need the application made above
+from clinic.people import access  # noqa: E402 - models need the application made above
 
 access.check()

@@ -39,10 +39,10 @@ class Recorded(models.Model):
         """Insert rows at once and return them, in the order given. Their keys are made here."""
         return list(cls._default_manager.bulk_create([cls(**row) for row in rows]))
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
+    def save(self, *_args: Any, **_kwargs: Any) -> None:
         raise BareWrite(f"{type(self).__name__} is append-only; write it in an action with .add()")
 
-    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+    def delete(self, *_args: Any, **_kwargs: Any) -> tuple[int, dict[str, int]]:
         raise BareWrite(f"{type(self).__name__} is append-only; record a correction instead")
 
 

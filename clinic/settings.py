@@ -148,8 +148,10 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-     "OPTIONS": {"min_length": 12}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/account/login/"
@@ -165,7 +167,7 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_PASSKEY_SIGNUP_ENABLED = False
 MFA_ALLOW_UNVERIFIED_EMAIL = True
-# The relying party is `localhost`, which a browser trusts without TLS; a clinic sets its own origin.
+# The relying party is `localhost`, which a browser trusts without TLS; a clinic sets its own.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE_COOKIES
 MFA_TOTP_ISSUER = "Afterglow"
 AXES_FAILURE_LIMIT = 5

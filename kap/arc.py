@@ -14,7 +14,7 @@ from decimal import Decimal
 from kap.axis import TEXT_PX, Colours, Language, Pen, Scale, Theme, csv, svg, table
 from kap.instrument import Instrument
 
-LEFT, RIGHT, TOP, PLOT, BOTTOM = 40, 112, 52, 216, 40
+LEFT, RIGHT, TOP, PLOT, BOTTOM = 40, 136, 52, 216, 40
 HEIGHT = TOP + PLOT + BOTTOM
 LABEL_DAYS = 30
 LINE_GAP = 13

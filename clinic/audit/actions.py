@@ -30,7 +30,9 @@ def record(
     """Write one event in the transaction of what it audits: one per patient touched or read."""
     event = Event.add(
         recorded_at=now(),
-        site_id=site or getattr(about, "site_id", "") or (by.sites[0] if len(by.sites) == 1 else ""),
+        site_id=site
+        or getattr(about, "site_id", "")
+        or (by.sites[0] if len(by.sites) == 1 else ""),
         actor=by.id,
         role=by.role,
         purpose=by.purpose,
@@ -57,8 +59,14 @@ def record_reads(*, by: Author, action: str, rows: Iterable[models.Model]) -> No
     }
     for patient_id, site in seen.items():
         event = Event.add(
-            recorded_at=now(), site_id=site, actor=by.id, role=by.role, purpose=by.purpose,
-            action=action, patient_id=patient_id, request=by.request,
+            recorded_at=now(),
+            site_id=site,
+            actor=by.id,
+            role=by.role,
+            purpose=by.purpose,
+            action=action,
+            patient_id=patient_id,
+            request=by.request,
         )
         by.trail.append(event.pk)
     if not seen:
@@ -157,7 +165,11 @@ def keep_receipt(
 ) -> None:
     """Keep the answer beside its effect, in the same transaction."""
     Receipt.add(
-        principal=principal, key=key, request_hash=_hash(body), result=dict(result), recorded_at=now()
+        principal=principal,
+        key=key,
+        request_hash=_hash(body),
+        result=dict(result),
+        recorded_at=now(),
     )
 
 

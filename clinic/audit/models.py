@@ -31,7 +31,7 @@ class Event(Recorded):
 
 
 class Seal(Recorded):
-    """One link of a site's hash chain: SHA-256 of the link before and the event's canonical JSON."""
+    """One link of a site's hash chain: SHA-256 of the link before and the event's JSON."""
 
     id = models.BigAutoField(primary_key=True)
     site_id = models.CharField(max_length=40, blank=True)

@@ -35,6 +35,7 @@ from clinic.course.models import (
 from clinic.database import now
 from clinic.people.models import Enrolment, Patient, Site, Staff
 from kap.chart import Chart, ChartError
+from kap.facts import vocabulary
 from kap.protocol import available, load
 from kap.verdict import Lift, Verdict
 
@@ -91,15 +92,19 @@ def hold(name: str) -> None:
 
 
 def register_protocols(using: str = "default") -> list[ProtocolVersion]:
-    """Write down each shipped protocol version once; a changed file under an old name is refused."""
+    """Write down each shipped protocol version once; a changed file is refused."""
     rows = []
     for protocol_id, version in available():
         protocol, name = load(protocol_id, version), f"{protocol_id}@{version}"
         known = ProtocolVersion.objects.using(using).filter(name=name).first()
         if known is None:
             known = ProtocolVersion.add(
-                using=using, name=name, protocol_id=protocol_id, version=version,
-                digest=protocol.digest, recorded_at=now(),
+                using=using,
+                name=name,
+                protocol_id=protocol_id,
+                version=version,
+                digest=protocol.digest,
+                recorded_at=now(),
             )
         if known.digest != protocol.digest:
             raise Refused(f"{name} was registered with another digest; released files never change")
@@ -120,14 +125,19 @@ def open_patient(
     """Open a Patient at a site and return the Enrolment, with its chart number."""
     hold(f"chart numbers of {site.code}")
     patient = Patient.add(
-        legal_name=legal_name, birth_date=birth_date, language=language, recorded_at=now(), **details
+        legal_name=legal_name,
+        birth_date=birth_date,
+        language=language,
+        recorded_at=now(),
+        **details,
     )
     number = Enrolment.objects.filter(site=site).count() + 1
     enrolment = Enrolment.add(
         patient=patient, site=site, mrn=f"{site.code[:3].upper()}-{number:05d}", recorded_at=now()
     )
     record_facts(
-        of=enrolment, by=by,
+        of=enrolment,
+        by=by,
         readings=[Reading("birth_date", birth_date.isoformat(), now(), source="record")],
     )
     audit.record(by=by, action="patient.open", site=site.code, patient=patient, about=enrolment)
@@ -136,12 +146,18 @@ def open_patient(
 
 @transaction.atomic
 def open_course(
-    *, enrolment: Enrolment, indication: str, by: Author, referral: Referral | None = None,
+    *,
+    enrolment: Enrolment,
+    indication: str,
+    by: Author,
+    referral: Referral | None = None,
     protocol_id: str = "iv-ketamine",
 ) -> Course:
     """Open a Course pinned to the newest version of the protocol."""
     course = Course.add(
-        **written(enrolment, by), referral=referral, indication=indication,
+        **written(enrolment, by),
+        referral=referral,
+        indication=indication,
         protocol=newest_protocol(protocol_id),
     )
     audit.record(by=by, action="course.open", about=course, protocol=course.protocol_id)
@@ -158,9 +174,14 @@ def record_facts(
     columns = written(of, by)
     rows = Fact.add_all(
         {
-            **columns, "name": reading.name, "value": reading.value, "unit": reading.unit,
-            "observed_at": reading.observed_at, "source": reading.source,
-            "reason": reading.reason, "session": session,
+            **columns,
+            "name": reading.name,
+            "value": reading.value,
+            "unit": reading.unit,
+            "observed_at": reading.observed_at,
+            "source": reading.source,
+            "reason": reading.reason,
+            "session": session,
         }
         for reading in given
     )
@@ -187,11 +208,17 @@ def _check(readings: Sequence[Reading]) -> None:
 @transaction.atomic
 def correct_fact(*, fact: Fact, value: Any, reason: str, by: Author) -> Fact:
     """Record a correction of a fact; the old value stays readable in the record."""
-    reading = Reading(fact.name, value, fact.observed_at, fact.unit, fact.source, reason)
-    _check([reading])
+    unit = vocabulary()[fact.name].unit if value is not None else ""
+    _check([Reading(fact.name, value, fact.observed_at, unit, fact.source, reason)])
     row = Fact.add(
-        **written(fact, by), name=fact.name, value=value, unit=fact.unit if value is not None else "",
-        observed_at=fact.observed_at, source=fact.source, reason=reason, session=fact.session,
+        **written(fact, by),
+        name=fact.name,
+        value=value,
+        unit=unit,
+        observed_at=fact.observed_at,
+        source=fact.source,
+        reason=reason,
+        session=fact.session,
         corrects=fact,
     )
     audit.record(by=by, action="fact.correct", about=row, corrects=str(fact.pk))
@@ -200,10 +227,15 @@ def correct_fact(*, fact: Fact, value: Any, reason: str, by: Author) -> Fact:
 
 @transaction.atomic
 def review_list(
-    *, of: Any, kind: str, complete: bool, items: Sequence[Mapping[str, Any]], by: Author,
+    *,
+    of: Any,
+    kind: str,
+    complete: bool,
+    items: Sequence[Mapping[str, Any]],
+    by: Author,
     reviewed_at: datetime | None = None,
 ) -> ListReview:
-    """Store a list as it was gone through. Not marked complete, it can make facts true, never false."""
+    """Store a list as gone through. Not complete, it can make facts true, never false."""
     review = ListReview.add(
         **written(of, by), kind=kind, reviewed_at=reviewed_at or now(), complete=complete
     )
@@ -219,13 +251,27 @@ def review_list(
 
 @transaction.atomic
 def plan_session(
-    *, course: Course, kind: str, planned_start: datetime, planned_minutes: int, number: int,
-    by: Author, room: str = "", setting: str = "one-to-one", replaces: Session | None = None,
+    *,
+    course: Course,
+    kind: str,
+    planned_start: datetime,
+    planned_minutes: int,
+    number: int,
+    by: Author,
+    room: str = "",
+    setting: str = "one-to-one",
+    replaces: Session | None = None,
 ) -> Session:
     """Plan an encounter; a move names the session it replaces."""
     session = Session.add(
-        **written(course, by), course=course, kind=kind, planned_start=planned_start,
-        planned_minutes=planned_minutes, number=number, room=room, setting=setting,
+        **written(course, by),
+        course=course,
+        kind=kind,
+        planned_start=planned_start,
+        planned_minutes=planned_minutes,
+        number=number,
+        room=room,
+        setting=setting,
         replaces=replaces,
     )
     audit.record(by=by, action="session.plan", about=session, kind=kind)
@@ -234,7 +280,14 @@ def plan_session(
 
 @transaction.atomic
 def sign_consent(
-    *, course: Course, scope: str, version: str, language: str, text: str, signer: str, by: Author,
+    *,
+    course: Course,
+    scope: str,
+    version: str,
+    language: str,
+    text: str,
+    signer: str,
+    by: Author,
     teach_back: str = "",
 ) -> Consent:
     """Keep a signed consent with the words that were signed, and the fact that the gate reads.
@@ -250,9 +303,16 @@ def sign_consent(
     if queries.is_dosed(course.patient):
         raise Refused(_("No consent is taken between the start of a dose and the discharge."))
     consent = Consent.add(
-        **written(course, by), course=course, scope=scope, version=version, language=language,
-        text=text, text_digest=hashlib.sha256(text.encode()).hexdigest(), signer=signer,
-        signed_at=at, teach_back=teach_back,
+        **written(course, by),
+        course=course,
+        scope=scope,
+        version=version,
+        language=language,
+        text=text,
+        text_digest=hashlib.sha256(text.encode()).hexdigest(),
+        signer=signer,
+        signed_at=at,
+        teach_back=teach_back,
     )
     _tell_consent(course, scope, True, at, by)
     audit.record(by=by, action="consent.sign", about=consent, scope=scope, version=version)
@@ -271,9 +331,16 @@ def withdraw_consent(*, consent: Consent, signer: str, by: Author) -> Consent:
         audit.record(by=by, action="consent.withdraw", about=before, scope=consent.scope)
         return before
     row = Consent.add(
-        **written(consent, by), course=consent.course, scope=consent.scope, version=consent.version,
-        language=consent.language, text=consent.text, text_digest=consent.text_digest, signer=signer,
-        signed_at=at, withdraws=consent,
+        **written(consent, by),
+        course=consent.course,
+        scope=consent.scope,
+        version=consent.version,
+        language=consent.language,
+        text=consent.text,
+        text_digest=consent.text_digest,
+        signer=signer,
+        signed_at=at,
+        withdraws=consent,
     )
     stands = queries.active_consent(consent.course, consent.scope) is not None
     _tell_consent(consent.course, consent.scope, stands, at, by)
@@ -290,13 +357,25 @@ def _tell_consent(course: Course, scope: str, stands: bool, at: datetime, by: Au
 
 @transaction.atomic
 def open_task(
-    *, of: Any, kind: str, text: str, owner_role: str, due_at: datetime, by: Author,
-    course: Course | None = None, source: str = "",
+    *,
+    of: Any,
+    kind: str,
+    text: str,
+    owner_role: str,
+    due_at: datetime,
+    by: Author,
+    course: Course | None = None,
+    source: str = "",
 ) -> Task:
     """Give a role something to do by a time."""
     task = Task.add(
-        **written(of, by), course=course, kind=kind, text=text, owner_role=owner_role,
-        due_at=due_at, source=source,
+        **written(of, by),
+        course=course,
+        kind=kind,
+        text=text,
+        owner_role=owner_role,
+        due_at=due_at,
+        source=source,
     )
     audit.record(by=by, action="task.open", about=task, kind=kind)
     return task
@@ -306,8 +385,10 @@ def open_task(
 def close_task(*, task: Task, disposition: str, note: str, by: Author) -> TaskEntry:
     """Record what was done about a task; it is closed once."""
     if hasattr(task, "entry"):
-        raise Refused(_("This task was closed at %(at)s by another person.")
-                      % {"at": task.entry.recorded_at.isoformat(timespec="minutes")})
+        raise Refused(
+            _("This task was closed at %(at)s by another person.")
+            % {"at": task.entry.recorded_at.isoformat(timespec="minutes")}
+        )
     entry = TaskEntry.add(**written(task, by), task=task, disposition=disposition, note=note)
     audit.record(by=by, action="task.close", about=task, disposition=disposition)
     return entry
@@ -326,8 +407,16 @@ class Lifted:
 
 @transaction.atomic
 def decide(
-    *, course: Course, stage: str, kind: str, reason: str, by: Author,
-    verdict: Verdict, chart: Chart, lifted: Sequence[Lifted] = (), session: Session | None = None,
+    *,
+    course: Course,
+    stage: str,
+    kind: str,
+    reason: str,
+    by: Author,
+    verdict: Verdict,
+    chart: Chart,
+    lifted: Sequence[Lifted] = (),
+    session: Session | None = None,
 ) -> Decision:
     """Store what a person did with a Verdict, with everything it read, so that it can be replayed.
 
@@ -335,16 +424,28 @@ def decide(
     override without a second person.
     """
     if not queries.may_decide(course):
-        raise Refused(_("This protocol version is not signed for this site; no decision is stored."))
+        raise Refused(
+            _("This protocol version is not signed for this site; no decision is stored.")
+        )
     decision = Decision.add(
-        **written(course, by), course=course, session=session, protocol=course.protocol,
-        stage=stage, answer=str(verdict.answer), kind=kind, reason=reason,
-        verdict=verdict.to_json(), chart=chart.to_json(), facts_hash=verdict.facts_hash,
+        **written(course, by),
+        course=course,
+        session=session,
+        protocol=course.protocol,
+        stage=stage,
+        answer=str(verdict.answer),
+        kind=kind,
+        reason=reason,
+        verdict=verdict.to_json(),
+        chart=chart.to_json(),
+        facts_hash=verdict.facts_hash,
         decided_at=now(),
     )
     for lift in lifted:
         _override(decision, verdict, lift, by)
-    audit.record(by=by, action=f"decision.{kind}", about=decision, stage=stage, answer=decision.answer)
+    audit.record(
+        by=by, action=f"decision.{kind}", about=decision, stage=stage, answer=decision.answer
+    )
     return decision
 
 
@@ -358,14 +459,17 @@ def _override(decision: Decision, verdict: Verdict, lift: Lifted, by: Author) ->
             % {"rule": lift.rule_id, "level": level or "-"}
         )
     if level == "R" and (lift.second_person is None or f"staff:{lift.second_person.pk}" == by.id):
-        raise Refused(
-            _("%(rule)s is level R: a second person must sign.") % {"rule": lift.rule_id}
-        )
+        raise Refused(_("%(rule)s is level R: a second person must sign.") % {"rule": lift.rule_id})
     if why := verdict.refusal(_as_lift(lift, by), queries.moment(now(), decision.site)):
         raise Refused(_("This override would lift nothing: %(why)s.") % {"why": why})
     return Override.add(
-        **written(decision, by), decision=decision, rule_id=lift.rule_id, level=level,
-        reason=lift.reason, second_person=lift.second_person, clearance=lift.clearance,
+        **written(decision, by),
+        decision=decision,
+        rule_id=lift.rule_id,
+        level=level,
+        reason=lift.reason,
+        second_person=lift.second_person,
+        clearance=lift.clearance,
         expires_at=lift.expires_at,
     )
 

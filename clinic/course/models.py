@@ -1,4 +1,4 @@
-"""What every phase of a course shares. Rows are appended; a change is a new row that names the old."""
+"""What every phase of a course shares. A change is a new row that names the old one."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Referral(Recorded):
 
 
 class Course(SiteRow):
-    """One patient's treatment from consent to last booster, judged by one pinned protocol version."""
+    """One patient's treatment from consent to last booster, judged by one pinned protocol."""
 
     referral = models.OneToOneField(
         Referral, null=True, on_delete=models.PROTECT, related_name="course"
@@ -171,7 +171,8 @@ class Fact(SiteRow):
         indexes = [models.Index(fields=["patient", "name", "observed_at"], name="course_fact_name")]
         constraints = [
             models.CheckConstraint(
-                condition=Q(value__isnull=False, reason="") | (Q(value__isnull=True) & ~Q(reason="")),
+                condition=Q(value__isnull=False, reason="")
+                | (Q(value__isnull=True) & ~Q(reason="")),
                 name="course_fact_value_or_reason",
             )
         ]
@@ -243,7 +244,7 @@ class Trial(ListItem):
 
 
 class Decision(SiteRow):
-    """A Verdict that a person accepted, overrode, sent back or declined, with everything it read."""
+    """A Verdict that a person accepted, overrode, sent back or declined, with all it read."""
 
     class Kind(models.TextChoices):
         ACCEPTED = "accepted", _("accepted")
@@ -271,7 +272,7 @@ class Decision(SiteRow):
 
 
 class Override(SiteRow):
-    """One finding lifted for a while: R by two people, P by one. Level A has no row here (INV-03)."""
+    """One finding lifted for a while: R by two people, P by one, A by nobody (INV-03)."""
 
     decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="overrides")
     rule_id = models.CharField(max_length=30)

@@ -63,10 +63,9 @@ def may_decide(course: Course) -> bool:
 
 def facts_of(patient: Patient, at: datetime) -> QuerySet[Fact]:
     """Return the facts that stand at `at`, oldest first; corrected ones are left out."""
-    return (
-        Fact.objects.filter(patient=patient, observed_at__lte=at, corrected_by__isnull=True)
-        .order_by("observed_at", "recorded_at", "id")
-    )
+    return Fact.objects.filter(
+        patient=patient, observed_at__lte=at, corrected_by__isnull=True
+    ).order_by("observed_at", "recorded_at", "id")
 
 
 def chart(patient: Patient, at: datetime, *more: Mapping[str, Any]) -> Chart:
@@ -90,8 +89,14 @@ FACT_COLUMNS = ("id", "value", "unit", "observed_at", "recorded_at", "source", "
 
 
 def _reading(
-    zone: ZoneInfo, id: UUID, value: Any, unit: str, observed_at: datetime, recorded_at: datetime,
-    source: str, reason: str,
+    zone: ZoneInfo,
+    id: UUID,
+    value: Any,
+    unit: str,
+    observed_at: datetime,
+    recorded_at: datetime,
+    source: str,
+    reason: str,
 ) -> dict[str, Any]:
     """Return a fact as the core reads it: in its site's zone, whose offset says the local date."""
     reading: dict[str, Any] = {
@@ -134,8 +139,15 @@ ITEMS = {
     "allergies": ("allergy_items", ("code", "kind")),
     "antidepressant_trials": (
         "trial_items",
-        ("atc", "mg_per_day", "weeks", "adherent", "stopped_for_intolerance", "current_episode",
-         "judged"),
+        (
+            "atc",
+            "mg_per_day",
+            "weeks",
+            "adherent",
+            "stopped_for_intolerance",
+            "current_episode",
+            "judged",
+        ),
     ),
 }
 

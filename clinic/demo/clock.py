@@ -26,7 +26,8 @@ class SteppedClock:
     def step(self, **by: float) -> None:
         """Move the clock on, by the arguments of `timedelta`."""
         with connection.cursor() as cursor:
-            cursor.execute("UPDATE seed_clock SET at = at + %s", [timedelta(**by)])
+            seconds = timedelta(**by).total_seconds()
+            cursor.execute("UPDATE seed_clock SET at = at + make_interval(secs => %s)", [seconds])
 
 
 @contextmanager

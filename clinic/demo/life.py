@@ -69,7 +69,7 @@ class Life:
         self.clock.set(moment)
         return moment
 
-    # -- before the first dose -----------------------------------------------------------------------
+    # -- before the first dose -------------------------------------------------------------------
 
     def live(self) -> None:
         """Write the whole way, as far as this person's phase goes."""
@@ -103,18 +103,28 @@ class Life:
         }
         by = Author("self", "", "patient", (self.site.code,), purpose="referral")
         return portal.refer(
-            site=self.site, key=uuid4(), name=self.person.name,
-            email=f"{self.person.id}@example.org", phone="", language=self.person.language,
-            message="", chart=Chart.from_json({"facts": facts}), by=by,
+            site=self.site,
+            key=uuid4(),
+            name=self.person.name,
+            email=f"{self.person.id}@example.org",
+            phone="",
+            language=self.person.language,
+            message="",
+            chart=Chart.from_json({"facts": facts}),
+            by=by,
         )
 
     def open(self, referral: Referral) -> None:
         """Have the coordinator open patient and course."""
         self.at(self.person.referred_at + timedelta(days=1))
         self.course = intake.open_patient(
-            referral=referral, legal_name=self.person.name, preferred_name=self.person.given,
-            birth_date=self.person.birth_date, language=self.person.language,
-            indication=self.person.indication, by=self.by("coordinator"),
+            referral=referral,
+            legal_name=self.person.name,
+            preferred_name=self.person.given,
+            birth_date=self.person.birth_date,
+            language=self.person.language,
+            indication=self.person.indication,
+            by=self.by("coordinator"),
         )
 
     def intake(self) -> None:
@@ -144,8 +154,12 @@ class Life:
             if known is None:
                 continue
             course_actions.review_list(
-                of=self.course, kind=kind, complete=known["complete"], by=self.by("nurse"),
-                items=[dict(item) for item in known["items"]], reviewed_at=at,
+                of=self.course,
+                kind=kind,
+                complete=known["complete"],
+                by=self.by("nurse"),
+                items=[dict(item) for item in known["items"]],
+                reviewed_at=at,
             )
 
     def decide(self) -> None:
@@ -158,8 +172,12 @@ class Life:
             return  # waits on the prescriber's page
         fits = verdict.answer in intake.ACCEPTABLE
         intake.decide(
-            course=self.course, kind="accepted" if fits else "declined", verdict=verdict, chart=chart,
-            reason="Fits the protocol; discussed with the person." if fits
+            course=self.course,
+            kind="accepted" if fits else "declined",
+            verdict=verdict,
+            chart=chart,
+            reason="Fits the protocol; discussed with the person."
+            if fits
             else "Not for this person now; explained, referred back with a letter.",
             by=self.by("prescriber"),
         )
@@ -170,8 +188,13 @@ class Life:
         self.at(self.person.consented_at)
         text, language = wording("treatment"), self.person.language
         course_actions.sign_consent(
-            course=self.course, scope="treatment", version=text.version, language=language,
-            text=text.text[language], signer=self.person.name, by=self.by("nurse"),
+            course=self.course,
+            scope="treatment",
+            version=text.version,
+            language=language,
+            text=text.text[language],
+            signer=self.person.name,
+            by=self.by("nurse"),
             teach_back="I stay until I am clear, somebody takes me home, and I do not drive until"
             " tomorrow.",
         )
@@ -186,7 +209,7 @@ class Life:
             self.at(when + timedelta(hours=2))
             self._note(planned, intention="To meet the fear without leaving.")
 
-    # -- a dose ----------------------------------------------------------------------------------------
+    # -- a dose ----------------------------------------------------------------------------------
 
     def dose(self, number: int, dose: Dose) -> None:
         """Order, check, start, watch, stop, discharge; then integrate."""
@@ -201,9 +224,12 @@ class Life:
         self._tell(dosing_queries.start_gate(session, order, self._clock()).verdict, session)
         self._meet(dosing_queries.start_gate(session, order, self._clock()))
         authorization = dosing.authorise(
-            session=session, order=order, second=self.places.staff[
-                self.places.who(self.person.site, "nurse", place=1)],
-            rate_ml_h=Decimal(order.rate_ul_h) / 1000, key=uuid4(), by=self.by("nurse"),
+            session=session,
+            order=order,
+            second=self.places.staff[self.places.who(self.person.site, "nurse", place=1)],
+            rate_ml_h=Decimal(order.rate_ul_h) / 1000,
+            key=uuid4(),
+            by=self.by("nurse"),
         )
         if dose.stopped_at is None:
             self._bind(session)
@@ -213,11 +239,13 @@ class Life:
             self.at(dose.stopped_at)
             dosing.stop(session=session, id=uuid4(), by=self.by("nurse"))
             self._recover(session, dose.stopped_at)
-            self._integrate(session, number, start)
+            self._integrate(number, start)
 
     def _room(self, dose: Dose) -> str:
-        return {"toronto": "2", "vancouver": "3"}[self.person.site] if dose.stopped_at is None else (
-            {"toronto": "1", "vancouver": "4"}[self.person.site]
+        return (
+            {"toronto": "2", "vancouver": "3"}[self.person.site]
+            if dose.stopped_at is None
+            else ({"toronto": "1", "vancouver": "4"}[self.person.site])
         )
 
     def _morning(self, session: Session, start: datetime) -> None:
@@ -235,11 +263,17 @@ class Life:
         self._meet(dosing_queries.order_gate(session, self._clock()))
 
     def _tell(
-        self, verdict: Verdict, session: Session | None = None, more: Mapping[str, Any] | None = None
+        self,
+        verdict: Verdict,
+        session: Session | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         """Tell again what the gate lacks and the person's chart, or the day, holds."""
-        known = {**{name: value for name, (value, _u) in self.told.items()}, **synth.day_of(),
-                 **(more or {})}
+        known = {
+            **{name: value for name, (value, _u) in self.told.items()},
+            **synth.day_of(),
+            **(more or {}),
+        }
         at = self._clock()
         self._record(
             session,
@@ -269,8 +303,12 @@ class Life:
         """Bind the room's monitor to the person in it."""
         device = Device.objects.get(site=self.site, room=session.room)
         dosing.bind(
-            session=session, device=device, mrn=dosing_queries.mrn_of(session),
-            birth_date=self.person.birth_date, key=uuid4(), by=self.by("nurse"),
+            session=session,
+            device=device,
+            mrn=dosing_queries.mrn_of(session),
+            birth_date=self.person.birth_date,
+            key=uuid4(),
+            by=self.by("nurse"),
         )
 
     def _watch(self, session: Session, start: datetime, until: datetime) -> None:
@@ -300,14 +338,16 @@ class Life:
             return
         self.at(stopped + timedelta(minutes=66))
         dosing.close_vial(
-            session=session, key=uuid4(), by=self.by("nurse"),
+            session=session,
+            key=uuid4(),
+            by=self.by("nurse"),
             second=self.places.staff[self.places.who(self.person.site, "nurse", place=1)],
         )
         gate = dosing_queries.discharge_gate(session, self._clock())
         self._tell(gate.verdict, session, synth.going_home())
         dosing.discharge(session=session, key=uuid4(), by=self.by("nurse"))
 
-    def _integrate(self, session: Session, number: int, start: datetime) -> None:
+    def _integrate(self, number: int, start: datetime) -> None:
         """Plan integration the next day; sign its note where it is past."""
         when = start + timedelta(days=1, hours=2)
         planned = self._plan("integration", when, number, minutes=60)
@@ -316,7 +356,7 @@ class Life:
             self.at(when + timedelta(hours=1))
             self._note(planned, context="The day after the dose.")
 
-    # -- around it -------------------------------------------------------------------------------------
+    # -- around it -------------------------------------------------------------------------------
 
     def follow_up(self) -> None:
         """Answer the last questionnaires and plan what is next."""
@@ -350,15 +390,25 @@ class Life:
     ) -> Session:
         self.at(min(when, self.now) - timedelta(days=1))
         return course_actions.plan_session(
-            course=self.course, kind=kind, planned_start=when, planned_minutes=minutes,
-            number=number, room=room, by=self.by("coordinator"),
+            course=self.course,
+            kind=kind,
+            planned_start=when,
+            planned_minutes=minutes,
+            number=number,
+            room=room,
+            by=self.by("coordinator"),
         )
 
     def _note(self, session: Session, **parts: str) -> None:
         therapy.sign_note(
-            session=session, modality="talking", by=self.by("therapist"),
-            parts={**parts, "risk": "No thoughts of suicide today; knows 9-8-8.",
-                   "plan": "Walk each morning; call a friend on Sunday; meet again next week."},
+            session=session,
+            modality="talking",
+            by=self.by("therapist"),
+            parts={
+                **parts,
+                "risk": "No thoughts of suicide today; knows 9-8-8.",
+                "plan": "Walk each morning; call a friend on Sunday; meet again next week.",
+            },
         )
 
     def _clock(self) -> datetime:

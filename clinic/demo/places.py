@@ -16,10 +16,22 @@ from clinic.people.models import Role, Site, Staff
 from clinic.postgres_account import data_folder
 
 SITES = (
-    ("toronto", "Afterglow Toronto", "America/Toronto", "ca-on", "+1 416 555 0142",
-     "120 Invented Street, Toronto ON"),
-    ("vancouver", "Afterglow Vancouver", "America/Vancouver", "ca-bc", "+1 604 555 0117",
-     "88 Imagined Avenue, Vancouver BC"),
+    (
+        "toronto",
+        "Afterglow Toronto",
+        "America/Toronto",
+        "ca-on",
+        "+1 416 555 0142",
+        "120 Invented Street, Toronto ON",
+    ),
+    (
+        "vancouver",
+        "Afterglow Vancouver",
+        "America/Vancouver",
+        "ca-bc",
+        "+1 604 555 0117",
+        "88 Imagined Avenue, Vancouver BC",
+    ),
 )
 STAFF = (
     ("cora", "Cora Lim", "toronto", ("coordinator",)),
@@ -66,7 +78,8 @@ def build(*, write_sign_ins: bool = True) -> Places:
         Site.objects.create(
             code=code, name=name, zone=zone, jurisdiction=jurisdiction, phone=phone, address=address
         )
-    staff, sign_ins = {}, []
+    staff: dict[str, Staff] = {}
+    sign_ins: list[dict[str, str]] = []
     for username, name, site, roles in STAFF:
         password = f"{secrets.token_hex(2)}-{secrets.token_hex(2)}-{secrets.token_hex(2)}"
         user = get_user_model().objects.create_user(username, password=password)
@@ -75,12 +88,21 @@ def build(*, write_sign_ins: bool = True) -> Places:
         )
         for role in roles:
             Role.objects.create(staff=staff[username], site_id=site, role=role)
-        sign_ins.append({"role": roles[0].replace("_", " "), "site": site, "username": username,
-                         "password": password})
+        sign_ins.append(
+            {
+                "role": roles[0].replace("_", " "),
+                "site": site,
+                "username": username,
+                "password": password,
+            }
+        )
     for room, site in ROOMS:
         Device.objects.create(
-            site_id=site, sender=f"MON{room}^00A0B1FFFEC2D3E{room}^EUI-64", room=room,
-            name=f"Monitor {room}", authority="KAP",
+            site_id=site,
+            sender=f"MON{room}^00A0B1FFFEC2D3E{room}^EUI-64",
+            room=room,
+            name=f"Monitor {room}",
+            authority="KAP",
         )
     if write_sign_ins:
         _keep(sign_ins)

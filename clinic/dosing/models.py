@@ -14,7 +14,7 @@ from clinic.people.models import Patient, Site, SiteRow, Staff
 
 
 class Order(SiteRow):
-    """A signed order. Doses are whole micrograms, weights whole grams, volumes whole microlitres."""
+    """A signed order. Doses in whole micrograms, weights in grams, volumes in microlitres."""
 
     course = models.ForeignKey(Course, on_delete=models.PROTECT, related_name="orders")
     session = models.ForeignKey(Session, on_delete=models.PROTECT, related_name="orders")
@@ -40,7 +40,8 @@ class Order(SiteRow):
         constraints = [
             models.UniqueConstraint(fields=["id", "patient"], name="dosing_order_patient_key"),
             models.CheckConstraint(
-                condition=Q(dose_ug__lte=F("asked_ug"), dose_ug__gt=0), name="dosing_order_rounds_down"
+                condition=Q(dose_ug__lte=F("asked_ug"), dose_ug__gt=0),
+                name="dosing_order_rounds_down",
             ),
             models.CheckConstraint(
                 condition=Q(expires_at__gt=F("signed_at")), name="dosing_order_expires_later"
@@ -80,7 +81,7 @@ class StartAuthorization(SiteRow):
 
 
 class Infusion(Recorded):
-    """The administration's state and end, kept to be locked; a test holds it equal to the log's fold.
+    """The administration's state and end, kept to be locked; equal to the log's fold.
 
     `ag_app` may update state and end columns only. One running per patient, one per order, whatever
     the site, by partial unique indexes (INV-04, INV-05).
@@ -156,9 +157,7 @@ class SessionEvent(SiteRow):
     )
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["session", "seq"], name="dosing_event_seq")
-        ]
+        constraints = [models.UniqueConstraint(fields=["session", "seq"], name="dosing_event_seq")]
 
 
 class Device(models.Model):
@@ -186,7 +185,9 @@ class Association(SiteRow):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["device"], condition=Q(released_at__isnull=True), name="dosing_device_one_bed"
+                fields=["device"],
+                condition=Q(released_at__isnull=True),
+                name="dosing_device_one_bed",
             ),
             models.UniqueConstraint(
                 fields=["session", "device"],

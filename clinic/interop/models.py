@@ -23,12 +23,14 @@ class Message(Recorded):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["sender", "control_id", "digest"], name="interop_message_once")
+            models.UniqueConstraint(
+                fields=["sender", "control_id", "digest"], name="interop_message_once"
+            )
         ]
 
 
 class Quarantine(Recorded):
-    """A message, or one OBX of it, that was not understood: open until a named person resolves it."""
+    """A message, or one OBX of it, that was not understood: open until a person resolves it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     site_id = models.CharField(max_length=40, blank=True)
@@ -43,7 +45,9 @@ class Resolution(Recorded):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     site_id = models.CharField(max_length=40, blank=True)
-    quarantine = models.OneToOneField(Quarantine, on_delete=models.PROTECT, related_name="resolution")
+    quarantine = models.OneToOneField(
+        Quarantine, on_delete=models.PROTECT, related_name="resolution"
+    )
     author = models.CharField(max_length=80)
     note = models.CharField(max_length=300)
     recorded_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Sending an instrument, and keeping what was answered: score, facts and the safety path together."""
+"""Sending an instrument, and keeping what was answered: score, facts and safety path together."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import NamedTuple
 
 from django.conf import settings
@@ -43,8 +44,12 @@ def send_questionnaire(*, course: Course, instrument_id: str, by: Author) -> Sen
     instrument = instruments.load(instrument_id)
     token = secrets.token_urlsafe(24)
     link = QuestionnaireLink.add(
-        **written(course, by), course=course, instrument=instrument.id, version=instrument.version,
-        token_hash=hashed(token), expires_at=now() + settings.QUESTIONNAIRE_LINK_LIFE,
+        **written(course, by),
+        course=course,
+        instrument=instrument.id,
+        version=instrument.version,
+        token_hash=hashed(token),
+        expires_at=now() + settings.QUESTIONNAIRE_LINK_LIFE,
     )
     audit.record(by=by, action="questionnaire.send", about=link, instrument=instrument.id)
     if course.patient.email:
@@ -81,10 +86,14 @@ def _mail(course: Course, token: str) -> None:
 
 @transaction.atomic
 def answer_questionnaire(
-    *, link: QuestionnaireLink, answers: Mapping[int, int | None], language: str, by: Author,
+    *,
+    link: QuestionnaireLink,
+    answers: Mapping[int, int | None],
+    language: str,
+    by: Author,
     mode: str = "link",
 ) -> tuple[Response, Score]:
-    """Keep the answers, their score as Facts, and a clinician task where a safety item asks for one.
+    """Keep the answers, their score as Facts, and a task where a safety item asks for one.
 
     All three commit together or not at all (INV-17). Raises Refused for a link used or expired.
     """
@@ -95,11 +104,18 @@ def answer_questionnaire(
     try:
         with transaction.atomic():
             response = Response.add(
-                **written(link, by), course=link.course, link=link, instrument=instrument.id,
-                version=instrument.wordings[language].version, language=language, mode=mode,
+                **written(link, by),
+                course=link.course,
+                link=link,
+                instrument=instrument.id,
+                version=instrument.wordings[language].version,
+                language=language,
+                mode=mode,
                 answers={str(number): value for number, value in answers.items()},
-                total=score.total, band=score.band.id if score.band else "",
-                prorated=score.prorated, answered_at=at,
+                total=score.total,
+                band=score.band.id if score.band else "",
+                prorated=score.prorated,
+                answered_at=at,
             )
     except IntegrityError as error:
         raise Refused(_("These questions were answered already. Thank you.")) from error
@@ -111,17 +127,28 @@ def answer_questionnaire(
 
 
 def _tell(
-    course: Course, instrument: Instrument, score: Score, answers: Mapping[int, int | None],
+    course: Course,
+    instrument: Instrument,
+    score: Score,
+    answers: Mapping[int, int | None],
     by: Author,
 ) -> None:
     at = now()
     total = Reading(
-        instrument.id, score.total, at, unit="1" if score.total is not None else "",
-        source="self", reason="" if score.total is not None else "not_known",
+        instrument.id,
+        score.total,
+        at,
+        unit="1" if score.total is not None else "",
+        source="self",
+        reason="" if score.total is not None else "not_known",
     )
     item = answers.get(9)
     ninth = Reading(
-        f"{instrument.id}_item9", item, at, unit="1" if item is not None else "", source="self",
+        f"{instrument.id}_item9",
+        item,
+        at,
+        unit="1" if item is not None else "",
+        source="self",
         reason="" if item is not None else "declined",
     )
     record_facts(of=course, readings=[total, ninth], by=by)
@@ -129,11 +156,20 @@ def _tell(
 
 def _open_safety_task(course: Course, instrument: Instrument, by: Author) -> None:
     minutes = queries.protocol_of(course).parameters["safety_task_min"].value
+    assert isinstance(minutes, Decimal)  # the loader checked its unit
     open_task(
-        of=course, course=course, kind="safety", owner_role="prescriber", by=by,
-        text=_("Safety question of %(instrument)s: talk to this person now, then assess the suicide"
-               " risk by the structured interview.") % {"instrument": instrument.title["en"]},
-        due_at=now() + timedelta(minutes=int(minutes)), source=f"{instrument.id}.item9",
+        of=course,
+        course=course,
+        kind="safety",
+        owner_role="prescriber",
+        by=by,
+        text=_(
+            "Safety question of %(instrument)s: talk to this person now, then assess the suicide"
+            " risk by the structured interview."
+        )
+        % {"instrument": instrument.title["en"]},
+        due_at=now() + timedelta(minutes=int(minutes)),
+        source=f"{instrument.id}.item9",
     )
 
 
@@ -145,7 +181,12 @@ def answer_safety(*, link: QuestionnaireLink, safe: str, by: Author) -> None:
     course, source = link.course, f"care_card.{safe}"
     if safe != "yes" and not queries.open_tasks(course=course, source=source).exists():
         open_task(
-            of=course, course=course, kind="safety", owner_role="prescriber", by=by, due_at=now(),
+            of=course,
+            course=course,
+            kind="safety",
+            owner_role="prescriber",
+            by=by,
+            due_at=now(),
             text=_("Asked «are you safe right now?», this person answered: %(answer)s. Call now.")
             % {"answer": _("not sure") if safe == "unsure" else _("no")},
             source=source,

@@ -14,6 +14,8 @@ from kap import arc as core
 from kap import outcome
 from kap.axis import Language
 
+EARLIEST_DAY = -14  # where the arc begins, unless a score is older
+
 
 class Drawn(NamedTuple):
     """A picture and its text twin, both made by the core from numbers alone."""
@@ -45,16 +47,18 @@ def spec_of(seen: Progress, sessions: Sequence[Session]) -> core.Arc:
         core.ArcMark(day(dose.observed_at), "dose", str(number))
         for number, dose in enumerate(seen.doses, start=1)
     ] + [
-        core.ArcMark(day(session.planned_start), "therapy", session.get_kind_display())
+        core.ArcMark(day(session.planned_start), "therapy")
         for session in sessions
         if session.kind != Session.Kind.DOSING and session.planned_start <= seen.at
     ]
     baseline = seen.baseline.total if seen.baseline else None
+    scores = [core.ArcScore(day(r.answered_at), r.total, r.prorated) for r in seen.responses]
     return core.Arc(
         instrument=seen.instrument,
-        scores=[core.ArcScore(day(r.answered_at), r.total, r.prorated) for r in seen.responses],
+        scores=scores,
         marks=marks,
         response_at=outcome.response_line(seen.instrument, baseline) if baseline else None,
         today=day(seen.at),
+        first_day=min([EARLIEST_DAY, *(score.day - 1 for score in scores)]),
         last_day=max(60, day(seen.at) + 14),
     )

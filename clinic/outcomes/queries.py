@@ -84,7 +84,7 @@ def next_session(course: Course, at: datetime) -> Session | None:
 
 
 def find_link(token_hash: str) -> tuple[str, str] | None:
-    """Return a link's id and site by its token's hash, or None. Row-level security is not yet set."""
+    """Return a link's id and site by its token's hash, or None. No site is set yet."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT link::text, site FROM afterglow_link(%s)", [token_hash])
         found: tuple[str, str] | None = cursor.fetchone()
@@ -94,7 +94,12 @@ def find_link(token_hash: str) -> tuple[str, str] | None:
 def author_of_link(link_id: str, site: str, by: Author) -> Author:
     """Return the patient as the author behind a link, in the same request."""
     return Author(
-        f"link:{link_id}", "", "patient", (site,), purpose="treatment", request=by.request,
+        f"link:{link_id}",
+        "",
+        "patient",
+        (site,),
+        purpose="treatment",
+        request=by.request,
         trail=by.trail,
     )
 

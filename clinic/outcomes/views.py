@@ -70,8 +70,13 @@ def plan(request: ClinicRequest, course_id: UUID) -> HttpResponse:
         data = form.cleaned_data
         number = course_queries.sessions_of(row).filter(kind=data["kind"]).count() + 1
         course_actions.plan_session(
-            course=row, kind=data["kind"], planned_start=data["start"],
-            planned_minutes=data["minutes"], number=number, room=data["room"], by=request.by,
+            course=row,
+            kind=data["kind"],
+            planned_start=data["start"],
+            planned_minutes=data["minutes"],
+            number=number,
+            room=data["room"],
+            by=request.by,
         )
         messages.success(request, _("Session planned."))
         return redirect("outcomes:course", course_id=row.pk)
@@ -90,22 +95,35 @@ def send(request: ClinicRequest, course_id: UUID) -> HttpResponse:
     sent = actions.send_questionnaire(
         course=row, instrument_id=form.cleaned_data["instrument"], by=request.by
     )
-    page = {"course": row, "patient": row.patient, "site": row.site, "link": sent.link,
-            "address": actions.address(sent.token)}
+    page = {
+        "course": row,
+        "patient": row.patient,
+        "site": row.site,
+        "link": sent.link,
+        "address": actions.address(sent.token),
+    }
     return render(request, "outcomes/sent.html", page)
 
 
 def response(request: ClinicRequest, response_id: UUID) -> HttpResponse:
     """Return one response as it was answered, item by item."""
-    row = get_object_or_404(Response.objects.select_related("course", "patient", "site"), pk=response_id)
+    row = get_object_or_404(
+        Response.objects.select_related("course", "patient", "site"), pk=response_id
+    )
     audit.record(by=request.by, action="response.view", about=row)
     instrument, lang = instruments.load(row.instrument), get_language() or "en"
     rows = [
         {"item": item, "text": item.text[lang], "answer": _words(item, row, lang)}
         for item in instrument.items
     ]
-    page = {"response": row, "course": row.course, "patient": row.patient, "site": row.site,
-            "instrument": instrument, "rows": rows}
+    page = {
+        "response": row,
+        "course": row.course,
+        "patient": row.patient,
+        "site": row.site,
+        "instrument": instrument,
+        "rows": rows,
+    }
     return render(request, "outcomes/response.html", page)
 
 
@@ -113,5 +131,3 @@ def _words(item: instruments.Item, row: Response, lang: str) -> str:
     value = row.answers.get(str(item.number))
     found = [choice.text[lang] for choice in item.choices if choice.value == value]
     return f"{found[0]} ({value})" if found else ""
-
-

@@ -67,7 +67,9 @@ def _permit(view: str, method: str, entry: Mapping[str, Any]) -> Permit:
     )
 
 
-def routes(patterns: list[URLPattern | URLResolver] | None = None, space: str = "") -> Iterator[str]:
+def routes(
+    patterns: list[URLPattern | URLResolver] | None = None, space: str = ""
+) -> Iterator[str]:
     """Yield the full name of every route of the program."""
     for pattern in get_resolver().url_patterns if patterns is None else patterns:
         if isinstance(pattern, URLResolver):
@@ -115,7 +117,9 @@ def worker(name: str) -> Author:
     return Author(f"worker:{name}", name, "worker", sites, purpose="operations")
 
 
-def staff_author(staff: Staff, allowed: tuple[str, ...], purpose: str = "treatment") -> Author | None:
+def staff_author(
+    staff: Staff, allowed: tuple[str, ...], purpose: str = "treatment"
+) -> Author | None:
     """Return `staff` acting in an allowed role, at the sites where they hold one; else None."""
     every = list(staff.roles.all())
     held = [role for role in every if role.role in allowed or SIGNED_IN in allowed]
@@ -227,11 +231,11 @@ def second_person(
     if request.user == user:
         raise PermissionError(_("The second signer must be another person."))
     if not staff.roles.filter(site_id=site, role__in=roles).exists():
-        raise PermissionError(_("The second signer does not hold the role this needs at this site."))
+        raise PermissionError(
+            _("The second signer does not hold the role this needs at this site.")
+        )
     found: Staff = staff
     return found
-
-
 
 
 class ClinicRequest(HttpRequest):

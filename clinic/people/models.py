@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -49,9 +48,6 @@ class Staff(models.Model):
     )
     name = models.CharField(max_length=120)
     licence_number = models.CharField(max_length=40, blank=True)
-
-    if TYPE_CHECKING:
-        roles: models.Manager[Role]
 
     def __str__(self) -> str:
         return self.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -39,7 +40,7 @@ def _language(request: ClinicRequest, link: QuestionnaireLink) -> str:
     """Return the patient's language until they choose another on the page."""
     if "django_language" not in request.COOKIES:
         translation.activate(link.patient.language)
-        request.LANGUAGE_CODE = link.patient.language  # type: ignore[attr-defined]  # Django's own
+        request.LANGUAGE_CODE = link.patient.language
     return (get_language() or "en")[:2]
 
 
@@ -60,7 +61,10 @@ def questionnaire(request: ClinicRequest, token: str) -> HttpResponse:
 
 
 def _answer(
-    request: ClinicRequest, link: QuestionnaireLink, form: QuestionnaireForm, language: str,
+    request: ClinicRequest,
+    link: QuestionnaireLink,
+    form: QuestionnaireForm,
+    language: str,
     token: str,
 ) -> HttpResponse:
     try:
@@ -68,7 +72,9 @@ def _answer(
             link=link, answers=form.answers(), language=language, by=request.by
         )
     except Refused as refused:
-        return render(request, "portal/refused.html", {"why": refused, "site": link.site}, status=409)
+        return render(
+            request, "portal/refused.html", {"why": refused, "site": link.site}, status=409
+        )
     return redirect("portal:thanks", token=token)
 
 
@@ -94,7 +100,12 @@ def thanks(request: ClinicRequest, token: str) -> HttpResponse:
         return redirect("portal:questionnaire", token=token)
     answers = {int(number): value for number, value in link.response.answers.items()}
     score = instruments.score(instruments.load(link.instrument), answers)
-    page = {"site": link.site, "token": token, "language": language, "said": request.GET.get("said")}
+    page = {
+        "site": link.site,
+        "token": token,
+        "language": language,
+        "said": request.GET.get("said"),
+    }
     name = "portal/care.html" if score.opens_safety else "portal/thanks.html"
     return render(request, name, page)
 
@@ -107,7 +118,7 @@ def safe(request: ClinicRequest, token: str) -> HttpResponse:
     try:
         actions.answer_safety(link=link, safe=said, by=request.by)
     except Refused as refused:
-        return render(request, "portal/refused.html", {"why": refused, "site": link.site}, status=400)
+        return render(
+            request, "portal/refused.html", {"why": refused, "site": link.site}, status=400
+        )
     return render(request, "portal/care.html", {"site": link.site, "token": token, "said": said})
-
-

@@ -18,7 +18,11 @@ from kap import therapy
 
 @transaction.atomic
 def sign_note(
-    *, session: Session, modality: str, parts: Mapping[str, str], by: Author,
+    *,
+    session: Session,
+    modality: str,
+    parts: Mapping[str, str],
+    by: Author,
     amends: Note | None = None,
 ) -> Note:
     """Keep a signed note of a session. Raises Refused where a part that its kind needs is empty."""
@@ -29,8 +33,13 @@ def sign_note(
             % {"kind": session.get_kind_display(), "parts": ", ".join(missing)}
         )
     note = Note.add(
-        **written(session, by), course=session.course, session=session, modality=modality,
-        parts=dict(parts), signed_at=now(), amends=amends,
+        **written(session, by),
+        course=session.course,
+        session=session,
+        modality=modality,
+        parts=dict(parts),
+        signed_at=now(),
+        amends=amends,
     )
     audit.record(by=by, action="note.sign", about=note, amends=str(amends.pk) if amends else "")
     return note

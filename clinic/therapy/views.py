@@ -29,17 +29,30 @@ def note(request: ClinicRequest, session_id: UUID) -> HttpResponse:
         request.POST or None, kind=therapy.Kind(session.kind), language=(get_language() or "en")[:2]
     )
     if request.method == "POST" and form.is_valid():
-        amends = session.notes.filter(pk=request.POST["amends"]).first() if request.POST.get("amends") else None
+        amends = (
+            session.notes.filter(pk=request.POST["amends"]).first()
+            if request.POST.get("amends")
+            else None
+        )
         actions.sign_note(
-            session=session, modality=form.cleaned_data["modality"], parts=form.parts(),
-            by=request.by, amends=amends,
+            session=session,
+            modality=form.cleaned_data["modality"],
+            parts=form.parts(),
+            by=request.by,
+            amends=amends,
         )
         messages.success(request, _("Note signed."))
         return redirect("therapy:note", session_id=session.pk)
     audit.record(by=request.by, action="note.view", about=session)
-    page = {"session": session, "course": session.course, "patient": session.patient,
-            "site": session.site, "form": form, "notes": _readable(session, request),
-            "may_write": request.by.holds("therapist")}
+    page = {
+        "session": session,
+        "course": session.course,
+        "patient": session.patient,
+        "site": session.site,
+        "form": form,
+        "notes": _readable(session, request),
+        "may_write": request.by.holds("therapist"),
+    }
     return render(request, "therapy/note.html", page, status=400 if form.errors else 200)
 
 

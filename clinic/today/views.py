@@ -37,9 +37,9 @@ def patients(request: ClinicRequest) -> HttpResponse:
     page = Paginator(queries.find_patients(text), PAGE).get_page(request.GET.get("page"))
     courses = {
         course.patient_id: course
-        for course in Course.objects.filter(
-            patient__in=[row.patient_id for row in page]
-        ).order_by("recorded_at")
+        for course in Course.objects.filter(patient__in=[row.patient_id for row in page]).order_by(
+            "recorded_at"
+        )
     }
     rows = [{"enrolment": row, "course": courses.get(row.patient_id)} for row in page]
     audit.record_reads(by=request.by, action="patient.list", rows=list(page))
@@ -70,6 +70,4 @@ def audit_log(request: ClinicRequest) -> HttpResponse:
     page = Paginator(events, PAGE).get_page(request.GET.get("page"))
     broken = audit.verify([*request.by.sites, ""])
     audit.record(by=request.by, action="audit.view", site=request.by.sites[0])
-    return render(
-        request, "today/audit.html", {"page": page, "broken": broken, "action": action}
-    )
+    return render(request, "today/audit.html", {"page": page, "broken": broken, "action": action})

@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     help = "Serve a demonstration: invented people, two sites, one live infusion."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         """Run the demonstration."""
         if settings.MODE != "demo":
             raise CommandError("the demonstration needs CLINIC_MODE=demo and a database of its own")
@@ -65,14 +65,33 @@ class Command(BaseCommand):
 def monitors() -> list[tuple[str, ...]]:
     """Return the command of a simulated monitor for each bound, running session."""
     with access.acting(access.worker("demo")):
-        bound = Association.objects.filter(
-            released_at__isnull=True, session__infusion__state=Infusion.State.RUNNING
-        ).select_related("device", "session").order_by("device__room")
+        bound = (
+            Association.objects.filter(
+                released_at__isnull=True, session__infusion__state=Infusion.State.RUNNING
+            )
+            .select_related("device", "session")
+            .order_by("device__room")
+        )
         return [
-            ("simulate", "--sender", row.device.sender, "--mrn", mrn_of(row.session),
-             "--authority", row.device.authority, "--cuff", "60", "--seed", str(number),
-             "--scenario", SCENARIOS[min(number, len(SCENARIOS) - 1)],
-             "--skip", str(MINUTES_IN * 60), "--seconds", "7200")
+            (
+                "simulate",
+                "--sender",
+                row.device.sender,
+                "--mrn",
+                mrn_of(row.session),
+                "--authority",
+                row.device.authority,
+                "--cuff",
+                "60",
+                "--seed",
+                str(number),
+                "--scenario",
+                SCENARIOS[min(number, len(SCENARIOS) - 1)],
+                "--skip",
+                str(MINUTES_IN * 60),
+                "--seconds",
+                "7200",
+            )
             for number, row in enumerate(bound)
         ]
 

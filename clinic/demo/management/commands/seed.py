@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     help = "Invent two clinics in an empty demonstration database."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **_options: Any) -> None:
         """Seed."""
         if settings.MODE != "demo":
             raise CommandError("only a demonstration is seeded; this is CLINIC_MODE=clinical")

@@ -53,5 +53,7 @@ def grants() -> list[str]:
     ]
     return [
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO ag_app, ag_worker" for table in tables
-    ] + ["GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ag_app, ag_worker",
-         "GRANT SELECT ON django_migrations TO ag_app, ag_worker"]
+    ] + [
+        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ag_app, ag_worker",
+        "GRANT SELECT ON django_migrations TO ag_app, ag_worker",
+    ]
