@@ -9,7 +9,9 @@ import pytest
 from django.http import HttpResponse
 from django.urls import reverse
 
+from clinic.course import actions
 from clinic.course import queries as course_queries
+from clinic.course.actions import Refused
 from clinic.course.models import Fact, ListReview, Medication
 from clinic.database import now
 from clinic.intake import queries
@@ -139,11 +141,22 @@ def test_a_comma_that_can_only_be_a_decimal_sign_is_read(world: World) -> None:
     assert facts(world, "weight")[0].value == "68.5"
 
 
-def test_the_core_refuses_what_the_form_lets_pass(world: World) -> None:
-    page = record(world, fact="indication", indication="")
+def test_what_the_core_refuses_is_said_in_its_words_and_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_told: Any) -> None:
+        raise Refused("weight: too much at once; weigh again")
+
+    monkeypatch.setattr(actions, "record_facts", refuse)
+    page = record(world, weight="68")
     assert page.status_code == 400
-    page = record(world, fact="birth_date", birth_date="2999-01-01", teller="staff")
-    assert page.status_code in (302, 400)
+    assert "weigh again" in text_of(page)
+    assert 'value="68"' in page.content.decode()
+    monkeypatch.setattr(actions, "review_list", refuse)
+    page = review(world, "medications", SERTRALINE)
+    assert page.status_code == 400
+    assert "weigh again" in text_of(page)
+    assert 'value="sertraline"' in page.content.decode()
 
 
 def test_the_same_form_sent_twice_is_recorded_once(world: World) -> None:
