@@ -5,6 +5,7 @@ The core is English and gives codes; here they get words, so that a page is in o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from django.utils.functional import Promise
@@ -138,6 +139,11 @@ def fact(name: str) -> str:
 def unit(code: str) -> str:
     """Return a unit as it is written for people: mmHg, not mm[Hg]."""
     return of(TIMES, code) if code in TIMES else UNITS.get(code, code)
+
+
+def decimals(text: str) -> str:
+    """Return a line of arithmetic with the decimal sign of the page."""
+    return re.sub(r"(?<=\d)\.(?=\d)", ",", text) if french() else text
 
 
 def number(text: str) -> str:

@@ -116,6 +116,12 @@ def unit_word(unit: str) -> str:
 
 
 @register.filter
+def decimals(line: str) -> str:
+    """Return a line of arithmetic with the decimal sign of the page."""
+    return words.decimals(line)
+
+
+@register.filter
 def reason_word(reason: str) -> str:
     """Return why something is unknown."""
     return words.of(words.REASONS, reason)
