@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 Prefixes = Mapping[str, str]  # prefix -> "assert" | "ask" | "except"
@@ -33,6 +33,11 @@ def resolve(prefixes: Prefixes, code: str) -> str:
     return "ask" if longer - {found or "except"} else found
 
 
+def resolver(prefixes: Prefixes) -> Callable[[str], str]:
+    """Return `resolve` for these prefixes; it remembers each code it has seen."""
+    return lru_cache(maxsize=4096)(partial(resolve, prefixes))
+
+
 @dataclass(frozen=True, slots=True)
 class FactCodes:
     """The prefixes of one list that speak about one fact."""
@@ -44,36 +49,49 @@ class FactCodes:
     onset: str = ""
 
 
-_COUNTED = {"active": ("ever", "now"), "past": ("ever",), "family": ("family",), "refuted": ()}
+Matches = Mapping[str, "tuple[str, tuple[Any, ...]]"]  # fact -> "assert" or "ask", the items
 
 
-class Coding:
-    """All `[codes]` of a protocol: which facts an item touches. Remembers each code it has seen."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Touch:
+    """What the items of one list say of the facts they touch: `said_of` an item -> (fact, kind)."""
 
-    def __init__(self, entries: Iterable[FactCodes]) -> None:
-        self.by_list: dict[str, list[FactCodes]] = {}
-        for entry in entries:
-            self.by_list.setdefault(entry.list, []).append(entry)
-        self._touch = lru_cache(maxsize=4096)(self._touched)
+    list: str
+    said_of: Callable[[Any], Iterable[tuple[str, str]]]
 
-    def _touched(self, name: str, code: str, status: str) -> tuple[tuple[str, str], ...]:
-        counted = _COUNTED[status]
-        said = (
-            (entry.fact, resolve(entry.prefixes, code))
-            for entry in self.by_list.get(name, ())
-            if entry.counts in counted
-        )
-        return tuple((fact, kind) for fact, kind in said if kind in ("assert", "ask"))
-
-    def matches(self, name: str, items: Iterable[Any]) -> dict[str, tuple[str, tuple[Any, ...]]]:
+    def match(self, items: Iterable[Any]) -> Matches:
         """Return for each touched fact the stronger of "assert" and "ask", with the items."""
         found: dict[str, tuple[str, tuple[Any, ...]]] = {}
         for item in items:
-            for fact, kind in self._touch(name, *item_code(name, item)):
+            for fact, kind in self.said_of(item):
                 before_kind, evidence = found.get(fact, (kind, ()))
                 stronger = "assert" if "assert" in (kind, before_kind) else "ask"
                 found[fact] = (stronger, (*evidence, item))
         return found
+
+
+_COUNTED = {"active": ("ever", "now"), "past": ("ever",), "family": ("family",), "refuted": ()}
+CODED_LISTS = ("conditions", "medications", "allergies")
+
+
+class Coding:
+    """All `[codes]` of a protocol: one touch a list. Remembers each code it has seen."""
+
+    def __init__(self, entries: Iterable[FactCodes]) -> None:
+        by_list: dict[str, list[FactCodes]] = {name: [] for name in CODED_LISTS}
+        for entry in entries:
+            by_list[entry.list].append(entry)
+        self.touches = {name: _touch(name, tuple(held)) for name, held in by_list.items()}
+
+
+def _touch(name: str, entries: tuple[FactCodes, ...]) -> Touch:
+    @lru_cache(maxsize=4096)
+    def touched(code: str, status: str) -> tuple[tuple[str, str], ...]:
+        counted = _COUNTED[status]
+        said = ((e.fact, resolve(e.prefixes, code)) for e in entries if e.counts in counted)
+        return tuple((fact, kind) for fact, kind in said if kind in ("assert", "ask"))
+
+    return Touch(name, lambda item: touched(*item_code(name, item)))
 
 
 def item_code(name: str, item: Any) -> tuple[str, str]:
@@ -86,10 +104,8 @@ def item_code(name: str, item: Any) -> tuple[str, str]:
     return plain_code(item.atc), "active"
 
 
-def row_matcher(
-    tags: Mapping[str, str],
-) -> Callable[[str, Iterable[Any]], dict[str, tuple[str, tuple[Any, ...]]]]:
-    """Return the matcher of interaction rows: one row a medicine, the longest prefix wins.
+def row_touch(tags: Mapping[str, str]) -> Touch:
+    """Return the touch of interaction rows: one row a medicine, the longest prefix wins.
 
     `tags` says the row of each prefix; "" stands for a coded medicine that no row knows.
     """
@@ -103,13 +119,4 @@ def row_matcher(
         known = ((sure, "ask" if doubtful and not fits else "assert"),) if code else ()
         return (*known, *((tag, "ask") for tag in sorted(doubtful)))
 
-    def match(name: str, items: Iterable[Any]) -> dict[str, tuple[str, tuple[Any, ...]]]:
-        found: dict[str, tuple[str, tuple[Any, ...]]] = {}
-        for item in items:
-            for tag, kind in rows_of(item_code(name, item)[0]):
-                before_kind, evidence = found.get(tag, (kind, ()))
-                stronger = "assert" if "assert" in (kind, before_kind) else "ask"
-                found[tag] = (stronger, (*evidence, item))
-        return found
-
-    return match
+    return Touch("medications", lambda item: rows_of(plain_code(item.atc)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor, lcm
+from typing import NamedTuple
 from typing import Protocol as Shape
 
 from kap.condition import (
@@ -94,6 +95,8 @@ def compile_formula(node: Formula, names: Names) -> Closure:
     match node:
         case FactName():
             return _truth(names.column(node, ("bool",)).slot)
+        case Not(FactName() as fact):
+            return _false(names.column(fact, ("bool",)).slot)
         case Not(part):
             return _not(compile_formula(part, names))
         case All(parts):
@@ -108,6 +111,10 @@ def compile_formula(node: Formula, names: Names) -> Closure:
 
 def _truth(slot: int) -> Closure:
     return lambda look: look.value(slot).truth
+
+
+def _false(slot: int) -> Closure:
+    return lambda look: 2 - look.value(slot).truth
 
 
 def _not(part: Closure) -> Closure:
@@ -253,28 +260,41 @@ def _many_facts(scaled: dict[int, Fraction], constant: Fraction, op: str) -> Clo
     return _bounded(_read_sum(terms), op, -constant * scale)
 
 
-Reader = Callable[["Slots"], "tuple[int | None, int | None]"]
+class _Ended(Shape):
+    """Both ends of a number in steps; None when it is not known."""
+
+    @property
+    def low(self) -> int | None: ...
+    @property
+    def high(self) -> int | None: ...
+
+
+class _Ends(NamedTuple):
+    """Both ends of a sum."""
+
+    low: int | None
+    high: int | None
+
+
+Reader = Callable[["Slots"], _Ended]
+_NO_ENDS = _Ends(None, None)
 
 
 def _read_one(slot: int) -> Reader:
-    def read(look: Slots) -> tuple[int | None, int | None]:
-        seen = look.value(slot)
-        return seen.low, seen.high
-
-    return read
+    return lambda look: look.value(slot)
 
 
 def _read_sum(terms: tuple[tuple[int, int], ...]) -> Reader:
-    def read(look: Slots) -> tuple[int | None, int | None]:
+    def read(look: Slots) -> _Ends:
         least = most = 0
         for slot, factor in terms:
             seen = look.value(slot)
             if seen.low is None or seen.high is None:
-                return None, None
+                return _NO_ENDS
             ends = (seen.low, seen.high) if factor > 0 else (seen.high, seen.low)
             least += factor * ends[0]
             most += factor * ends[1]
-        return least, most
+        return _Ends(least, most)
 
     return read
 
@@ -283,33 +303,37 @@ def _bounded(read: Reader, op: str, edge: Fraction) -> Closure:
     """Return the closure of `number op edge`; over integers every order is "below some bound"."""
     match op:
         case "<":
-            return _below(read, ceil(edge))
+            return _ordered(read, ceil(edge), below=2, above=0)
         case "<=":
-            return _below(read, floor(edge) + 1)
+            return _ordered(read, floor(edge) + 1, below=2, above=0)
         case ">=":
-            return _not(_below(read, ceil(edge)))
+            return _ordered(read, ceil(edge), below=0, above=2)
         case ">":
-            return _not(_below(read, floor(edge) + 1))
+            return _ordered(read, floor(edge) + 1, below=0, above=2)
         case "==":
             return _equal(read, edge)
     return _not(_equal(read, edge))
 
 
-def _below(read: Reader, bound: int) -> Closure:
+def _ordered(read: Reader, bound: int, *, below: int, above: int) -> Closure:
+    """Return the closure that is `below` under the bound, and `above` on it and over it."""
+
     def closure(look: Slots) -> int:
-        low, high = read(look)
+        seen = read(look)
+        low, high = seen.low, seen.high
         if low is None or high is None:
             return 1
         if high < bound:
-            return 2
-        return 0 if low >= bound else 1
+            return below
+        return above if low >= bound else 1
 
     return closure
 
 
 def _equal(read: Reader, edge: Fraction) -> Closure:
     def closure(look: Slots) -> int:
-        low, high = read(look)
+        seen = read(look)
+        low, high = seen.low, seen.high
         if low is None or high is None:
             return 1
         if low == high:

@@ -7,9 +7,10 @@ from datetime import date, datetime
 from typing import Any
 
 from kap.coding import Coding
-from kap.evidence import Deriver, Look, Value, unknown
+from kap.evidence import Deriver, Look
 from kap.known import Reason
 from kap.moment import span
+from kap.value import Value, unknown
 
 # First and last possible day, what they were read from, and the reason when there are none.
 DateRead = tuple[date | None, date | None, tuple[Any, ...], Reason | None]
@@ -33,7 +34,9 @@ def date_of(name: str, coded_by: tuple[str, ...], coding: Coding) -> Callable[[L
                 reason = Reason.TOO_OLD
             else:
                 spans.append(_days(latest.value))
-        matched = look.matches("conditions", coding.matches)
+        if not coded_by and spans:
+            return *spans[0], (latest,), None
+        matched = look.matches(coding.touches["conditions"])
         items = [item for fact in coded_by for item in matched.get(fact, ("", ()))[1]]
         onsets = [getattr(item, "onset", None) for item in items]
         if None in onsets and not spans:

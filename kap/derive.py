@@ -14,21 +14,13 @@ from fractions import Fraction
 from typing import Any
 
 from kap.derive_lists import any_code, class_of, sum_equivalent, trials_adequate
-from kap.evidence import (
-    FALSE,
-    TRUE,
-    UNKNOWN,
-    Look,
-    Value,
-    number,
-    steps_of,
-    unknown,
-)
+from kap.evidence import Look, steps_of
 from kap.facts import FactType, steps_up
 from kap.known import Fact, Reason
 from kap.logic import Truth, at_least
 from kap.moment import before, with_offset, years_between
 from kap.rule import ProtocolError
+from kap.value import FALSE, TRUE, UNKNOWN, Said, Value, number, unknown
 from kap.workshop import Builder, Derived, Row, Workshop
 
 # --- readings in time ---------------------------------------------------------------------------
@@ -83,19 +75,18 @@ def _gap(row: Row, shop: Workshop) -> Callable[[Fact, Fact], bool]:
     if unit != other:
         raise ProtocolError(f"gap: {unit!r} and {other!r} do not mix")
 
+    shortest, longest = (_duration(amount, unit) for amount in (least, most))
+
     def days(first: Fact, second: Fact) -> bool:
-        apart = (second.day - first.day).days
-        return least * _DAYS[unit] <= apart <= most * _DAYS[unit]
+        return shortest <= second.day - first.day <= longest
 
     def clock(first: Fact, second: Fact) -> bool:
-        apart = second.observed_at - first.observed_at
-        return _duration(least, unit) <= apart <= _duration(most, unit)
+        return shortest <= second.observed_at - first.observed_at <= longest
 
-    return days if unit in _DAYS else clock
+    return days if unit in ("d", "wk") else clock
 
 
-_DAYS = {"d": 1, "wk": 7}
-_SECONDS = {"s": 1, "min": 60, "h": 3600}
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "wk": 604_800}
 
 
 def _duration(amount: Decimal, unit: str) -> timedelta:
@@ -110,10 +101,9 @@ def _mean_of_last(key: str, row: Row, shop: Workshop) -> Derived:
 
     def read(look: Look) -> Value:
         told = look.readings(kind.name)
-        fresh = look.fresh(kind.name)
-        if not fresh:
+        last = look.last_known(kind.name, count)
+        if not last:
             return unknown(_why_none(told), (kind.name,), told[-1:])
-        last = fresh[-count:]
         if told[-1].value is None:
             return unknown(told[-1].reason or Reason.NOT_KNOWN, (kind.name,), told[-1:])
         if len(last) < count or not all(map(near, last, last[1:])):
@@ -284,6 +274,9 @@ def _instant_of(name: str, look: Look) -> tuple[datetime, tuple[Any, ...]] | Val
 # --- counting and comparing facts ---------------------------------------------------------------
 
 
+TRUTHS = (Truth.FALSE, Truth.UNKNOWN, Truth.TRUE)
+
+
 def _at_least(key: str, row: Row, shop: Workshop) -> Derived:
     count = row[key] if isinstance(row[key], int) else int(shop.amount(row[key], "1")[0])
     names = tuple(row["of"])
@@ -291,13 +284,13 @@ def _at_least(key: str, row: Row, shop: Workshop) -> Derived:
 
     def read(look: Look) -> Value:
         values = [look.value(slot) for slot in slots]
-        truth = at_least(count, (Truth(value.truth) for value in values)).value
+        truth = at_least(count, [TRUTHS[value.truth] for value in values]).value
         if truth == UNKNOWN:
             open_values = [value for value in values if value.truth == UNKNOWN]
             asks = tuple(dict.fromkeys(name for value in open_values for name in value.asks))
             return unknown(open_values[0].reason or Reason.NOT_KNOWN, asks)
         turned = [value for value in values if value.truth == truth]
-        return Value(truth=truth, evidence=tuple(e for value in turned for e in value.evidence))
+        return Said(truth, tuple([e for value in turned for e in value.evidence]))
 
     return Derived("bool", read, names)
 
@@ -309,8 +302,8 @@ def _on_file(key: str, row: Row, shop: Workshop) -> Derived:
 
     def read(look: Look) -> Value:
         # However old: an old bad result must be repeated, it does not go away by ageing.
-        told = tuple(f for name in names for f in look.readings(name) if f.value is not None)
-        return Value(truth=TRUE if told else FALSE, evidence=told)
+        told = [f for name in names for f in look.readings(name) if f.value is not None]
+        return Said(TRUE if told else FALSE, tuple(told))
 
     return Derived("bool", read, names)
 

@@ -6,11 +6,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from kap.coding import resolve
-from kap.evidence import FALSE, MEDICATIONS, TRUE, Look, Value, number, unknown
+from kap.coding import resolver
+from kap.evidence import MEDICATIONS, Look
 from kap.facts import steps_up
 from kap.known import Reason
-from kap.logic import Truth
+from kap.value import FALSE, TRUE, UNKNOWN, Said, Value, number, unknown
 from kap.workshop import Derived, Row, Workshop
 
 
@@ -19,37 +19,36 @@ def any_code(key: str, row: Row, shop: Workshop) -> Derived:
 
 
 def class_of(key: str, row: Row, shop: Workshop) -> Derived:
-    prefixes, daily = shop.medicines(row["class"]), bool(row.get("daily", False))
+    says, daily = resolver(shop.medicines(row["class"])), bool(row.get("daily", False))
 
-    def taken(item: Any) -> Truth:
-        kind = resolve(prefixes, item.atc.upper())
-        belongs = {"assert": Truth.TRUE, "ask": Truth.UNKNOWN}.get(kind, Truth.FALSE)
-        return belongs & ~Truth.of(item.prn) if daily else belongs
+    def taken(item: Any) -> int:
+        belongs = _SAID.get(says(item.atc.upper()), FALSE)
+        return min(belongs, TRUE - _truth(item.prn)) if daily else belongs
 
     def read(look: Look) -> Value:
         listed = look.chart.medications
         truths = [] if listed is None else [(taken(item), item) for item in listed.items]
         reason = look.list_reason(MEDICATIONS)
-        sure = tuple(item for truth, item in truths if truth is Truth.TRUE)
+        sure = tuple([item for truth, item in truths if truth == TRUE])
         if sure and reason is not Reason.TOO_OLD:
-            return Value(truth=TRUE, evidence=sure)
-        open_items = tuple(item for truth, item in truths if truth is Truth.UNKNOWN)
+            return Said(TRUE, sure)
+        open_items = tuple([item for truth, item in truths if truth == UNKNOWN])
         if reason is not None or open_items:
             return unknown(reason or Reason.UNCODED, (MEDICATIONS,), open_items)
-        return Value(truth=FALSE, evidence=(listed,))
+        return Said(FALSE, (listed,))
 
     return Derived("bool", read, (row[key],))
 
 
 def sum_equivalent(key: str, row: Row, shop: Workshop) -> Derived:
-    table, prefixes = shop.table(row["table"]), shop.medicines(row["class"])
+    table, says = shop.table(row["table"]), resolver(shop.medicines(row["class"]))
     step = shop.own_step(row["name"], "mg/d")
 
     def share(item: Any) -> Fraction | None:
         """Return the item's part in mg/d of the reference drug; None when it cannot be said."""
         equals = table.get(item.atc.upper())
         if equals is None:
-            return None if resolve(prefixes, item.atc.upper()) in ("assert", "ask") else Fraction(0)
+            return None if says(item.atc.upper()) in _SAID else Fraction(0)
         if item.mg_per_day is None:
             return None
         return Fraction(item.mg_per_day) * Fraction(table["reference"]) / Fraction(equals)
@@ -72,39 +71,47 @@ def sum_equivalent(key: str, row: Row, shop: Workshop) -> Derived:
 def trials_adequate(key: str, row: Row, shop: Workshop) -> Derived:
     count = int(shop.amount(row["n"], "1")[0])
     weeks = shop.amount(row["weeks"], "wk")[0]
-    table, prefixes = shop.table("minimum_dose"), shop.medicines(row["class"])
+    table, says = shop.table("minimum_dose"), resolver(shop.medicines(row["class"]))
 
-    def adequate(item: Any) -> Truth:
+    def adequate(item: Any) -> int:
         if item.current_episode is False or item.stopped_for_intolerance is True:
-            return Truth.FALSE
+            return FALSE
+        now = _truth(item.current_episode)
         if item.judged is not None:
-            return Truth.of(item.judged) & Truth.of(item.current_episode)
-        kind = resolve(prefixes, item.atc.upper())
-        known = {"assert": Truth.TRUE, "ask": Truth.UNKNOWN}.get(kind, Truth.FALSE)
-        return (
-            known
-            & _reached(item.mg_per_day, table.get(item.atc.upper()))
-            & _reached(item.weeks, weeks)
-            & Truth.of(item.adherent)
-            & Truth.of(item.current_episode)
-            & ~Truth.of(item.stopped_for_intolerance)
+            return min(_truth(item.judged), now)
+        code = item.atc.upper()
+        return min(
+            _SAID.get(says(code), FALSE),
+            _reached(item.mg_per_day, table.get(code)),
+            _reached(item.weeks, weeks),
+            _truth(item.adherent),
+            now,
+            TRUE - _truth(item.stopped_for_intolerance),
         )
 
     def read(look: Look) -> Value:
         listed = look.chart.antidepressant_trials
         judged = [] if listed is None else [(adequate(item), item) for item in listed.items]
         reason = look.list_reason(row[key])
-        sure = {item.atc for truth, item in judged if truth is Truth.TRUE}
+        sure = {item.atc for truth, item in judged if truth == TRUE}
         if len(sure) >= count and reason is not Reason.TOO_OLD:
-            return Value(truth=TRUE, evidence=tuple(i for t, i in judged if t is Truth.TRUE))
-        doubtful = tuple(item for truth, item in judged if truth is Truth.UNKNOWN)
+            return Said(TRUE, tuple([i for t, i in judged if t == TRUE]))
+        doubtful = tuple(item for truth, item in judged if truth == UNKNOWN)
         could_be = len(sure) + len({i.atc or id(i) for i in doubtful if i.atc not in sure})
         if reason is not None or could_be >= count:
             return unknown(reason or Reason.NOT_KNOWN, (row[key],), doubtful)
-        return Value(truth=FALSE, evidence=(listed,))
+        return Said(FALSE, (listed,))
 
     return Derived("bool", read, (row[key],))
 
 
-def _reached(amount: Decimal | None, least: Decimal | None) -> Truth:
-    return Truth.UNKNOWN if amount is None or least is None else Truth.of(amount >= least)
+# Truths as numbers: 0 false, 1 unknown, 2 true; Kleene's "and" is the least, "not" is 2 - it.
+_SAID = {"assert": TRUE, "ask": UNKNOWN}
+
+
+def _truth(known: bool | None) -> int:
+    return UNKNOWN if known is None else TRUE if known else FALSE
+
+
+def _reached(amount: Decimal | None, least: Decimal | None) -> int:
+    return UNKNOWN if amount is None or least is None else _truth(amount >= least)

@@ -13,50 +13,11 @@ from functools import cached_property
 from typing import Any
 
 from kap.chart import Chart
-from kap.coding import Coding
+from kap.coding import Coding, Matches, Touch
 from kap.facts import FactType
 from kap.known import ChartError, Fact, Reason
 from kap.moment import Moment, before
-
-UNKNOWN, FALSE, TRUE = 1, 0, 2
-
-
-class Value:
-    """What is known of one fact: a truth (0 false, 1 unknown, 2 true), both ends of a number in
-    steps, or a code; else the reason, what to ask, and what it was read from."""
-
-    __slots__ = ("asks", "code", "conflict", "evidence", "high", "low", "reason", "truth")
-
-    def __init__(
-        self,
-        truth: int = UNKNOWN,
-        low: int | None = None,
-        high: int | None = None,
-        code: str | None = None,
-        reason: Reason | None = None,
-        asks: tuple[str, ...] = (),
-        evidence: tuple[Any, ...] = (),
-        conflict: str = "",
-    ) -> None:
-        self.truth = truth
-        self.low = low
-        self.high = high
-        self.code = code
-        self.reason = reason
-        self.asks = asks
-        self.evidence = evidence
-        self.conflict = conflict
-
-
-def unknown(reason: Reason, asks: tuple[str, ...], evidence: tuple[Any, ...] = ()) -> Value:
-    """Return the value of something that is not known."""
-    return Value(reason=reason, asks=asks, evidence=evidence)
-
-
-def number(low: int, high: int, evidence: tuple[Any, ...] = ()) -> Value:
-    """Return a number in steps; `low` < `high` when only its ends are known."""
-    return Value(low=low, high=high, evidence=evidence)
-
+from kap.value import FALSE, TRUE, UNKNOWN, Said, Value, number, unknown
 
 Deriver = Callable[["Look"], Value]
 
@@ -65,8 +26,8 @@ class Look:
     """One chart, one moment, one stage: the values of the protocol's slots, each read once."""
 
     __slots__ = (
-        *("_cutoffs", "_matched", "_reasons", "_unmatched", "at", "chart"),
-        *("derivers", "limits", "now", "told_of", "values"),
+        *("_cutoffs", "_matched", "_reasons", "_rows", "_untouched", "at", "chart"),
+        *("derivers", "limits", "now", "told", "values"),
     )
 
     def __init__(
@@ -83,13 +44,12 @@ class Look:
         self.limits = limits
         self.now = now
         self.values: list[Value | None] = [None] * len(derivers)
-        # When nothing lies after the moment, readings are taken from the chart as they are.
-        all_past = chart.latest is None or chart.latest <= at.utc
-        self.told_of = chart.facts.get if all_past else None
+        self.told = _told_by(at, chart)
         self._cutoffs: dict[Limit, date] = {}
-        self._reasons: dict[Any, Reason | None] = {}
-        self._unmatched: dict[Any, Value] = {}
-        self._matched: dict[Any, Any] = {}
+        self._reasons: dict[tuple[str, Limit | None], Reason | None] = {}
+        self._untouched: dict[tuple[tuple[str, ...], Limit | None], Value] = {}
+        self._matched: dict[Touch, Matches] = {}
+        self._rows: dict[Touch, tuple[Mapping[str, Value], Value]] = {}
 
     def value(self, slot: int) -> Value:
         """Return the value of `slot`."""
@@ -100,10 +60,7 @@ class Look:
 
     def readings(self, name: str) -> tuple[Fact, ...]:
         """Return what was told of `name` up to this moment, oldest first."""
-        told = self.chart.facts.get(name, ())
-        if self.told_of is not None:
-            return told
-        return tuple(fact for fact in told if fact.observed_at <= self.at.utc)
+        return self.told.get(name, ())
 
     def is_fresh(self, name: str, observed_at: datetime, day: date) -> bool:
         """Return whether what was observed then, on that local date, is still valid for `name`."""
@@ -119,10 +76,15 @@ class Look:
         """Return whether a reading is still valid, for its own name or for another fact's."""
         return self.is_fresh(name or fact.name, fact.observed_at, fact.day)
 
-    def fresh(self, name: str) -> tuple[Fact, ...]:
-        """Return the readings of `name` that are known and in date, oldest first."""
-        told = self.readings(name)
-        return tuple(f for f in told if f.value is not None and self.is_current(f))
+    def last_known(self, name: str, count: int) -> tuple[Fact, ...]:
+        """Return the last `count` readings of `name` that are known and in date, oldest first."""
+        found: list[Fact] = []
+        for fact in reversed(self.readings(name)):
+            if fact.value is not None and self.is_current(fact):
+                found.append(fact)
+            if len(found) == count:
+                break
+        return tuple(reversed(found))
 
     def list_reason(self, name: str, fact: str = "") -> Reason | None:
         """Return None when list `name` is complete and in date, also for `fact`; else why not."""
@@ -142,28 +104,52 @@ class Look:
         fresh = all(self.is_fresh(held, seen, seen.date()) for held in names)
         return None if fresh else Reason.TOO_OLD
 
-    def unmatched(self, lists: tuple[str, ...], fact: str) -> Value:
+    def untouched(self, lists: tuple[str, ...], fact: str) -> Value:
         """Return what lists that do not touch `fact` say: false when all are complete, in date."""
         key = (lists, self.limits.get(fact))
-        found = self._unmatched.get(key)
+        found = self._untouched.get(key)
         if found is None:
-            reason = next(filter(None, (self.list_reason(name, fact) for name in lists)), None)
-            truth, evidence = (UNKNOWN, ()) if reason else (FALSE, (getattr(self.chart, lists[0]),))
-            found = self._unmatched[key] = Value(truth, reason=reason, evidence=evidence)
+            found = self._untouched[key] = self._closed(lists, fact)
         return found if found.reason is None else unknown(found.reason, (fact,))
 
-    def matches(self, name: str, match: Matcher) -> Matches:
-        """Return what `match` makes of the items of list `name`, computed once."""
-        key = (name, match)
-        found: Matches | None = self._matched.get(key)
+    def _closed(self, lists: tuple[str, ...], fact: str) -> Value:
+        reason = next(filter(None, (self.list_reason(name, fact) for name in lists)), None)
+        if reason is None:
+            return Said(FALSE, (getattr(self.chart, lists[0]),))
+        return unknown(reason, ())
+
+    def matches(self, touch: Touch) -> Matches:
+        """Return what a list's items say of the facts they touch, computed once."""
+        found = self._matched.get(touch)
         if found is None:
-            listed = getattr(self.chart, name)
-            found = self._matched[key] = match(name, () if listed is None else listed.items)
+            listed = getattr(self.chart, touch.list)
+            found = self._matched[touch] = touch.match(() if listed is None else listed.items)
         return found
 
+    def rows(self, touch: Touch) -> tuple[Mapping[str, Value], Value]:
+        """Return what the interaction rows that are touched say, and what all the others say."""
+        found = self._rows.get(touch)
+        if found is None:
+            rest = self.untouched(_MEDICATIONS, MEDICATIONS)
+            said = {tag: self._row(*row) for tag, row in self.matches(touch).items()}
+            found = self._rows[touch] = said, rest
+        return found
 
-Matches = Mapping[str, "tuple[str, tuple[Any, ...]]"]
-Matcher = Callable[[str, "tuple[Any, ...]"], Matches]
+    def _row(self, kind: str, items: tuple[Any, ...]) -> Value:
+        if kind == "assert":
+            return Said(TRUE, items)
+        reason = self.list_reason(MEDICATIONS)
+        return unknown(reason or Reason.UNCODED, _MEDICATIONS, items)
+
+
+def _told_by(at: Moment, chart: Chart) -> Mapping[str, tuple[Fact, ...]]:
+    """Return the readings up to a moment; nearly always that is all of them."""
+    if chart.latest is None or chart.latest <= at.utc:
+        return dict(chart.facts)  # quicker to read than the chart's read-only view
+    return {
+        name: tuple(fact for fact in told if fact.observed_at <= at.utc)
+        for name, told in chart.facts.items()
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,17 +189,18 @@ def told(kind: FactType, jump: tuple[int, int] | None) -> Deriver:
     is_bool = kind.type == "bool"
 
     def read(look: Look) -> Value:
-        readings = told_of(name, ()) if (told_of := look.told_of) else look.readings(name)
+        readings = look.told.get(name)
         if not readings:
             return never
         latest = readings[-1]
         if not look.is_fresh(name, latest.observed_at, latest.day):
             return unknown(Reason.TOO_OLD, asks, (latest,))
-        if latest.value is True and is_bool:
-            return Value(TRUE, None, None, None, None, (), (latest,))
-        if latest.value is False and is_bool:
-            return Value(FALSE, None, None, None, None, (), (latest,))
-        if latest.value is None:
+        value = latest.value
+        if value is False and is_bool:
+            return Said(FALSE, (latest,))
+        if value is True and is_bool:
+            return Said(TRUE, (latest,))
+        if value is None:
             return unknown(latest.reason or Reason.NOT_KNOWN, asks, (latest,))
         if jump and _jumps(readings, jump):
             return unknown(Reason.UNCONFIRMED, asks, (latest,))
@@ -257,19 +244,22 @@ def listed(fact: str, lists: tuple[str, ...], coding: Coding, retains: bool) -> 
 
     `retains`: a match on a list that is out of date still holds (true is the risk).
     """
-    match, asks = coding.matches, (fact,)
+    touches, asks = tuple(coding.touches[name] for name in lists), (fact,)
 
     def read(look: Look) -> Value:
-        touched = [name for name in lists if fact in look.matches(name, match)]
-        if not touched:
-            return look.unmatched(lists, fact)
-        for name in touched:
-            kind, items = look.matches(name, match)[fact]
+        for touch in touches:
+            if fact in look.matches(touch):
+                return touched(look)
+        return look.untouched(lists, fact)
+
+    def touched(look: Look) -> Value:
+        found = [(touch.list, look.matches(touch).get(fact, ("", ()))) for touch in touches]
+        for name, (kind, items) in found:
             if kind == "assert" and (retains or look.list_reason(name, fact) is not Reason.TOO_OLD):
-                return Value(truth=TRUE, evidence=items)
+                return Said(TRUE, items)
         reasons = (look.list_reason(name, fact) for name in lists)
-        items = tuple(i for name in touched for i in look.matches(name, match)[fact][1])
-        return unknown(next(filter(None, reasons), Reason.UNCODED), asks, items)
+        asked = tuple(item for _, (_, items) in found for item in items)
+        return unknown(next(filter(None, reasons), Reason.UNCODED), asks, asked)
 
     return read
 
@@ -323,18 +313,12 @@ def _with_conflict(taken: Value, name: str, said: Value, shown: Value) -> Value:
     )  # fmt: skip
 
 
-def row_taken(tag: str, match: Matcher) -> Deriver:
+def row_taken(tag: str, rows: Touch) -> Deriver:
     """Return whether a medicine on the list belongs to the interaction row `tag`."""
 
     def read(look: Look) -> Value:
-        found = look.matches(MEDICATIONS, match).get(tag)
-        if found is None:
-            return look.unmatched(_MEDICATIONS, MEDICATIONS)
-        kind, items = found
-        if kind == "assert":
-            return Value(truth=TRUE, evidence=items)
-        reason = look.list_reason(MEDICATIONS)
-        return unknown(reason or Reason.UNCODED, (MEDICATIONS,), items)
+        taken, rest = look.rows(rows)
+        return taken.get(tag, rest)
 
     return read
 
@@ -349,6 +333,6 @@ def list_known(name: str) -> Deriver:
     def read(look: Look) -> Value:
         reason = look.list_reason(name)
         evidence = (getattr(look.chart, name),)
-        return Value(truth=TRUE, evidence=evidence) if reason is None else unknown(reason, (name,))
+        return Said(TRUE, evidence) if reason is None else unknown(reason, (name,))
 
     return read

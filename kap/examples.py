@@ -10,11 +10,12 @@ from typing import Any
 
 from kap.chart import Chart, Fact, Reason
 from kap.compiled import Column
-from kap.evidence import FALSE, TRUE, UNKNOWN, Look, Value, number
+from kap.evidence import Look
 from kap.facts import FactError
 from kap.moment import Moment, MomentError, span
 from kap.protocol import Protocol, unknown_answer
 from kap.rule import Answer, Example, ProtocolError, Rule
+from kap.value import FALSE, TRUE, UNKNOWN, Value, number
 
 # Any moment will do: a given fact is observed at the moment of the question.
 AT = Moment.at(datetime(2026, 1, 15, 12, 0, tzinfo=UTC))

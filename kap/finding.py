@@ -16,12 +16,13 @@ from typing import Any
 from kap.chart_json import write_fact, write_list
 from kap.compiled import Column
 from kap.condition import Known, unsettled
-from kap.evidence import UNKNOWN, Look, Value
+from kap.evidence import Look
 from kap.facts import LISTS
 from kap.known import Allergy, Condition, Fact, Medication, ReviewedList, Trial
 from kap.logic import Truth
 from kap.protocol import Protocol, Stage, canonical, unknown_answer
 from kap.rule import Answer, Rule, RuleCondition
+from kap.value import UNKNOWN, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from kap.coding import Coding, FactCodes, plain_code, row_matcher
+from kap.coding import Coding, FactCodes, plain_code, row_touch
 from kap.compiled import Closure, Column, Names, ParameterValue, compile_formula
 from kap.condition import ConditionError
 from kap.dates import DateRead, date_of, dated
@@ -241,9 +241,9 @@ class Workbench:
                         f"medication.{tag}: ATC {prefix!r} is empty or stands twice"
                     )
                 tags[prefix] = tag
-        match = row_matcher(tags)
-        found = {medication_fact(tag): row_taken(tag, match) for tag in rows}
-        return found | ({UNMATCHED: row_taken("", match)} if rows else {})
+        touch = row_touch(tags)
+        found = {medication_fact(tag): row_taken(tag, touch) for tag in rows}
+        return found | ({UNMATCHED: row_taken("", touch)} if rows else {})
 
     def _jumps(self) -> dict[str, tuple[int, int]]:
         found = {}

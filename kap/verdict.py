@@ -9,15 +9,17 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from operator import getitem
 from typing import Any
 
 from kap.chart import Chart
-from kap.evidence import Look, Value
+from kap.evidence import Look
 from kap.finding import Detail, Finding, Guarded, ReadValue, Unknown, render
 from kap.lift import Lift, after, is_due, refusal
 from kap.moment import Moment
 from kap.protocol import Protocol, Stage
 from kap.rule import Answer, RuleCondition
+from kap.value import Value
 from kap.verdict_json import read_detail, read_header, write_detail, write_header
 
 __all__ = [
@@ -285,11 +287,7 @@ def suppose(
 
 
 def _verdict(protocol: Protocol, stage: Stage, look: Look, truths: list[int]) -> Verdict:
-    rank = 1
-    for ranks, truth in zip(stage.ranks, truths, strict=True):
-        if ranks[truth] > rank:
-            rank = ranks[truth]
-    answer = BY_RANK[rank]
+    answer = BY_RANK[max(map(getitem, stage.ranks, truths), default=1)]
     return Verdict(
         answer=answer,
         stage=stage.name,

@@ -9,8 +9,8 @@ import pytest
 
 from kap.compiled import Column, Names, ParameterValue, compile_formula
 from kap.condition import ConditionError, Known, evaluate, parse, unsettled
-from kap.evidence import Value
 from kap.logic import Truth
+from kap.value import Value
 
 F, U, T = Truth.FALSE, Truth.UNKNOWN, Truth.TRUE
 PARAMS = {

@@ -21,9 +21,10 @@ from kap.chart import (
     ReviewedList,
     Trial,
 )
-from kap.evidence import FALSE, TRUE, UNKNOWN, Look, Value
+from kap.evidence import Look
 from kap.evidence import told as reader
 from kap.protocol import Protocol
+from kap.value import FALSE, TRUE, UNKNOWN, Value
 from tests.core.small_protocol import AGAIN, AT, FACTS, NOW, TEXT, chart, rule, small, told
 
 PROTOCOL: Protocol = small()

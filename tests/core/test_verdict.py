@@ -22,9 +22,9 @@ from kap.chart import (
     ReviewedList,
     Trial,
 )
-from kap.evidence import TRUE, Value
 from kap.lift import refusal
 from kap.protocol import ProtocolError
+from kap.value import TRUE, Value
 from kap.verdict import Answer, Lift, Verdict, ask, decision, may_see, replay, suppose
 from tests.core.small_protocol import AGAIN, AT, NOW, TEXT, chart, rule, small, told
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kap.chart import Chart, Condition, Fact, Medication, Reason, ReviewedList
-from kap.evidence import FALSE, TRUE, UNKNOWN, Look
+from kap.evidence import Look
 from kap.protocol import Protocol
+from kap.value import FALSE, TRUE, UNKNOWN
 from kap.verdict import Answer, Lift, Verdict, ask, decision, replay
 from tests.core.small_protocol import AT, NOW, TEXT, chart, small, told
 from tests.core.test_verdict import WELL, well
