@@ -12,10 +12,10 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from kap.terminal import OK, SITES, USAGE, Problem
+from kap.terminal import OK, USAGE, Problem
 
 if TYPE_CHECKING:
     from kap.moment import Moment
@@ -118,9 +118,14 @@ def _add_series(commands: Any) -> None:
         _lazy("kap.cli_measure", "plan_series"),
         "dates of a series that keep the interval",
     )
-    parser.add_argument("--start", required=True, type=_date, metavar="DATE")
-    parser.add_argument("--site", required=True, choices=sorted(SITES))
-    parser.add_argument("--slot", default="09:00", type=_slot, metavar="HH:MM", help="local time")
+    parser.add_argument(
+        "--start",
+        required=True,
+        type=_instant,
+        metavar="INSTANT",
+        help="of the first dose, with the site's offset, as in 2026-08-10T09:00:00-04:00; "
+        "the offset holds for the whole series",
+    )
     parser.add_argument("--doses", type=_count, metavar="N")
     parser.add_argument("--pattern", help="three-a-week or two-a-week")
     parser.add_argument("--protocol", default=DEFAULT_PROTOCOL, metavar="ID[@VERSION]")
@@ -163,18 +168,13 @@ def _add_replay(commands: Any) -> None:
     parser.add_argument("file", metavar="DECISION.json")
 
 
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date; write 2026-08-10") from None
+def _instant(text: str) -> datetime:
+    from kap.moment import MomentError, instant
 
-
-def _slot(text: str) -> time:
     try:
-        return time.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time of day; write 09:00") from None
+        return instant(text)
+    except MomentError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _count(text: str) -> int:

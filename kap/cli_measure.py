@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,12 @@ from kap.terminal import (
     BAD_DATA,
     NO,
     OK,
-    SITES,
     USAGE,
     Problem,
     amount,
     number,
     tell,
     tell_json,
-    zone,
 )
 
 if TYPE_CHECKING:
@@ -125,29 +123,31 @@ def _tell_score(found: Score, asked: argparse.Namespace) -> int:
 
 
 def plan_series(asked: argparse.Namespace) -> int:
-    """Place a series on the calendar of a site."""
+    """Place a series on the calendar, each dose at the time and offset of the first.
+
+    Only the clinic knows the site's zone: across a change of clocks its own planner moves the slot.
+    """
     from kap import course
     from kap.course import CourseError
 
-    local = zone(SITES[asked.site])
+    first: datetime = asked.start
     parameter = shipped(asked.protocol).parameters["min_interval_h"]
     assert isinstance(parameter.value, Decimal)
     try:
         starts = course.plan_series(
-            asked.start,
+            first.date(),
             doses=asked.doses or course.default_doses(),
             on=course.pattern(asked.pattern),
             min_interval_h=int(parameter.value),
-            slot_at=lambda day: datetime.combine(day, asked.slot, local).astimezone(UTC),
+            slot_at=lambda day: datetime.combine(day, first.timetz()),
         )
     except CourseError as error:
         raise Problem(str(error), USAGE) from error
-    told = [start.astimezone(local) for start in starts]
+    told = [start.astimezone(first.tzinfo) for start in starts]
     if asked.json:
         return tell_json([start.isoformat() for start in told], OK)
-    return tell(
-        (f"{n}  {start:%a %Y-%m-%d %H:%M} {start.tzname()}" for n, start in enumerate(told, 1)), OK
-    )
+    shown = ((n, start.isoformat(" ", "minutes"), start) for n, start in enumerate(told, 1))
+    return tell((f"{n}  {start:%a} {text}" for n, text, start in shown), OK)
 
 
 def _answer(text: str) -> int | None:

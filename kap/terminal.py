@@ -12,10 +12,8 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 OK, NO, USAGE, MORE_INFORMATION, BAD_DATA = 0, 1, 2, 3, 4
-SITES = {"toronto": "America/Toronto", "vancouver": "America/Vancouver"}
 
 
 class Problem(Exception):
@@ -73,18 +71,6 @@ def number(option: str, text: str) -> Decimal:
     if not text.replace(".", "", 1).isdecimal():
         raise Problem(f"{option}: {text!r} is no number; write it as 0.5", USAGE)
     return Decimal(text)
-
-
-def zone(key: str) -> ZoneInfo:
-    """Return a zone from the package `tzdata`: a system's copy may not know the newest rules."""
-    from importlib import resources
-
-    region, city = key.split("/")
-    try:
-        with resources.files(f"tzdata.zoneinfo.{region}").joinpath(city).open("rb") as file:
-            return ZoneInfo.from_file(file, key=key)
-    except ModuleNotFoundError as error:
-        raise Problem("no time-zone data; run `pip install tzdata`", BAD_DATA) from error
 
 
 # --- telling ------------------------------------------------------------------------------------

@@ -169,6 +169,22 @@ def test_a_chart_may_carry_the_moment_it_is_meant_for(kap, chart):
     assert over[0] == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("eligible", "eligible"),
+        ("conditions", "eligible_with_conditions"),
+        ("contraindicated", "contraindicated"),
+        ("unknown", "need_more_information"),
+    ],
+)
+def test_an_example_gives_the_answer_of_its_name_on_any_day(kap, name, answer):
+    told = json.loads(kap("screen", f"examples/{name}.json", "--json")[1])
+    assert (told["answer"], told["at"]["local_date"]) == (answer, "2026-11-24")
+    later = kap("screen", f"examples/{name}.json", "--at", "2028-01-03T09:00:00-05:00", "--json")[1]
+    assert json.loads(later)["at"]["local_date"] == "2028-01-03"
+
+
 def test_a_moment_that_is_no_text_is_bad_data(kap, chart):
     assert kap("screen", chart(asked_at=7))[0] == 4
 
@@ -398,46 +414,47 @@ def test_an_instrument_that_is_not_shipped_is_wrong_usage(kap):
     assert (code, "shipped: phq9" in complaint) == (2, True)
 
 
-def test_a_series_is_six_dates_with_the_sites_zone(kap):
-    code, said, _ = kap("series", "plan", "--start", "2026-08-10", "--site", "toronto")
+START = "2026-08-10T09:00:00-04:00"
+
+
+def test_a_series_is_six_dates_at_the_time_and_offset_of_the_first(kap):
+    code, said, _ = kap("series", "plan", "--start", START)
     assert code == 0
-    assert said.splitlines()[0] == "1  Mon 2026-08-10 09:00 EDT"
+    assert said.splitlines()[0] == "1  Mon 2026-08-10 09:00-04:00"
     assert len(said.splitlines()) == 6
 
 
-def test_a_series_across_the_spring_change_keeps_48_hours(kap):
-    plan = ["series", "plan", "--start", "2026-03-06", "--site", "toronto", "--json"]
+def test_the_starts_of_a_series_keep_48_hours(kap):
+    plan = ["series", "plan", "--start", "2026-03-06T09:00:00-05:00", "--json"]
     starts = [datetime.fromisoformat(text) for text in json.loads(kap(*plan)[1])]
+    assert starts[0] == datetime.fromisoformat("2026-03-06T09:00:00-05:00")
     assert min(b - a for a, b in pairwise(starts)) >= timedelta(hours=48)
 
 
-def test_a_series_takes_its_doses_pattern_and_slot(kap):
-    plan = ["series", "plan", "--start", "2026-08-10", "--site", "vancouver", "--doses", "2"]
-    _, said, _ = kap(*plan, "--pattern", "two-a-week", "--slot", "13:30")
-    assert [line.split()[2:4] for line in said.splitlines()] == [
-        ["2026-08-10", "13:30"],
-        ["2026-08-13", "13:30"],
+def test_a_series_takes_its_doses_and_pattern(kap):
+    plan = ["series", "plan", "--start", "2026-08-10T13:30:00-07:00", "--doses", "2"]
+    _, said, _ = kap(*plan, "--pattern", "two-a-week")
+    assert [line.split()[2:] for line in said.splitlines()] == [
+        ["2026-08-10", "13:30-07:00"],
+        ["2026-08-13", "13:30-07:00"],
     ]
     code, _, complaint = kap(*plan, "--pattern", "daily")
     assert (code, "no pattern 'daily'" in complaint) == (2, True)
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--start", "10/08"), ("--slot", "noon"), ("--doses", "0")]
+    ("option", "value", "complaint"),
+    [
+        ("--start", "10/08", "is no instant"),
+        ("--start", "2026-08-10T09:00:00", "has no offset"),
+        ("--doses", "0", "is no number of doses"),
+    ],
 )
-def test_a_date_time_or_count_that_is_none_is_wrong_usage(kap, option, value):
+def test_an_instant_or_count_that_is_none_is_wrong_usage(kap, capsys, option, value, complaint):
     with pytest.raises(SystemExit) as stopped:
-        kap("series", "plan", "--start", "2026-08-10", "--site", "toronto", option, value)
+        kap("series", "plan", "--start", START, option, value)
     assert stopped.value.code == 2
-
-
-def test_without_time_zone_data_the_way_out_is_named(monkeypatch):
-    def no_package(_: str) -> None:
-        raise ModuleNotFoundError("tzdata")
-
-    monkeypatch.setattr("importlib.resources.files", no_package)
-    with pytest.raises(Problem, match="pip install tzdata"):
-        terminal.zone("America/Toronto")
+    assert complaint in capsys.readouterr().err
 
 
 def test_every_fact_is_listed_with_its_question_in_either_language(kap):

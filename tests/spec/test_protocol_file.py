@@ -13,10 +13,10 @@ import pytest
 from kap.chart import Chart
 from kap.examples import check
 from kap.facts import vocabulary
-from kap.moment import Moment
+from kap.moment import Moment, instant
 from kap.protocol import Protocol, load, parse_protocol
 from kap.verdict import ask
-from tests.spec.table import NOW, Row, Table, asked
+from tests.spec.table import Row, Table, asked
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "kap" / "protocols" / "iv-ketamine" / "2026.1.toml"
@@ -103,8 +103,9 @@ def test_the_example_files_are_answered_as_they_are_named(
     name: str, answer: str, protocol: Protocol
 ) -> None:
     text = (ROOT / "examples" / f"{name}.json").read_text(encoding="utf-8")
-    chart = Chart.from_json(json.loads(text, parse_float=Decimal))
-    assert ask(protocol, "screening", chart, Moment.at(NOW)).answer == answer
+    told = json.loads(text, parse_float=Decimal)
+    at = Moment.at(instant(told.pop("asked_at")))
+    assert ask(protocol, "screening", Chart.from_json(told), at).answer == answer
 
 
 @pytest.mark.parametrize(
