@@ -85,7 +85,7 @@ def phases() -> tuple[str, ...]:
 
 def day_of() -> Mapping[str, Any]:
     """Return what an invented person tells on the morning of a dose, by fact name."""
-    return {**{name: False for name in _data()["same_day"]["facts"]}, **_data()["day_of"]}
+    return {**dict.fromkeys(_data()["same_day"]["facts"], False), **_data()["day_of"]}
 
 
 def recovered() -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from kap import course, instrument, outcome, synth, trace
 from kap.chart import Chart, Fact, Moment, Source
 from kap.course import Scored
 from kap.dice import Dice
+from kap.facts import vocabulary
 from kap.logic import Truth
 from kap.outcome import Reading, Relapse, RelapseLimits
 from kap.protocol import load
@@ -219,3 +220,22 @@ def test_dice_fall_inside_their_range_and_reach_both_ends():
     thrown = [dice.between(-2, 2) for _ in range(500)]
     assert set(thrown) == {-2, -1, 0, 1, 2}
     assert {dice.choice("ab") for _ in range(50)} == {"a", "b"}
+
+
+def test_what_is_told_on_a_dosing_day_and_at_the_way_home_are_facts_within_their_bounds():
+    told = {**synth.day_of(), **synth.recovered(), **synth.going_home()}
+    kinds = {name: vocabulary()[name] for name in told}
+    numbers = {name: told[name] for name, kind in kinds.items() if kind.type == "number"}
+    assert all(kinds[name].low <= value <= kinds[name].high for name, value in numbers.items())
+    assert {type(told[name]) for name in told.keys() - numbers.keys()} == {bool}
+
+
+def test_the_morning_tells_no_symptom_and_an_escort():
+    morning = synth.day_of()
+    assert (morning["delirium"], morning["intoxicated"], morning["escort_named"]) == (
+        False,
+        False,
+        True,
+    )
+    assert "escort_present" not in morning
+    assert synth.going_home()["escort_present"] is True
