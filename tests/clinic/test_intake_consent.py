@@ -6,7 +6,6 @@ import hashlib
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.urls import reverse
 
 from clinic.course import actions, queries
@@ -30,12 +29,12 @@ def address(world: World) -> str:
     return reverse("intake:consent", args=[world.course.pk])
 
 
-def sign(world: World, name: str = "tess", **told: str) -> HttpResponse:
+def sign(world: World, name: str = "tess", **told: str) -> Any:
     form = {"key": key(), "signer": "Marie Kowalski", "agree": "on", **SAID}
     return world.client(name).post(address(world), {**form, **told})
 
 
-def withdraw(world: World, row: Consent, signer: str = "Marie Kowalski") -> HttpResponse:
+def withdraw(world: World, row: Consent, signer: str = "Marie Kowalski") -> Any:
     where = reverse("intake:withdraw_consent", args=[row.pk])
     return world.client("cora").post(where, {"signer": signer})
 

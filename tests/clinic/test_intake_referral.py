@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -86,7 +87,7 @@ def test_opening_twice_opens_once(world: World, referral: Referral) -> None:
 def test_two_coordinators_at_once_open_once(world: World, referral: Referral) -> None:
     from clinic.intake import actions
 
-    details = {**OPEN, "birth_date": ground.date(1990, 2, 3)}
+    details: dict[str, Any] = {**OPEN, "birth_date": date(1990, 2, 3)}
     with world.acting("cora"):
         by = world.author("cora")
         courses = [actions.open_patient(referral=referral, by=by, **details) for _ in range(2)]
@@ -116,7 +117,7 @@ def test_a_wrong_field_is_named_and_nothing_is_opened(
 def test_somebody_of_this_name_and_date_is_pointed_out_before_opening(
     world: World, referral: Referral
 ) -> None:
-    ground.open_person("ROSE ALMEIDA", born=ground.date(1990, 2, 3))
+    ground.open_person("ROSE ALMEIDA", born=date(1990, 2, 3))
     cora = world.client("cora")
     warned = cora.post(address(referral), OPEN)
     assert warned.status_code == 400
@@ -129,7 +130,7 @@ def test_somebody_of_this_name_and_date_is_pointed_out_before_opening(
 def test_the_same_name_at_another_site_is_nobodys_business(
     world: World, referral: Referral
 ) -> None:
-    ground.open_person("Rose Almeida", by="charlie", born=ground.date(1990, 2, 3))
+    ground.open_person("Rose Almeida", by="charlie", born=date(1990, 2, 3))
     assert world.client("cora").post(address(referral), OPEN).status_code == 302
 
 

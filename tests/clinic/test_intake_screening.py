@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.urls import reverse
 
 from clinic.course import actions
@@ -27,7 +27,7 @@ def screening(world: World, name: str = "bob", fact: str = "") -> Any:
     return world.client(name).get(address + (f"?fact={fact}" if fact else ""))
 
 
-def record(world: World, name: str = "bob", fact: str = "", **told: str) -> HttpResponse:
+def record(world: World, name: str = "bob", fact: str = "", **told: str) -> Any:
     address = reverse("intake:record_facts", args=[world.course.pk])
     form = {"key": key(), "teller": "staff", **told}
     return world.client(name).post(address + (f"?fact={fact}" if fact else ""), form)
@@ -38,7 +38,7 @@ def facts(world: World, name: str) -> list[Fact]:
         return list(Fact.objects.filter(patient=world.patient, name=name).order_by("observed_at"))
 
 
-def review(world: World, kind: str, *rows: dict[str, str], **told: str) -> HttpResponse:
+def review(world: World, kind: str, *rows: dict[str, str], **told: str) -> Any:
     form = {"form-TOTAL_FORMS": str(len(rows)), "form-INITIAL_FORMS": "0", "key": key()}
     for place, row in enumerate(rows):
         form |= {f"form-{place}-{name}": value for name, value in row.items()}
@@ -219,7 +219,7 @@ def test_a_list_reviewed_as_complete_makes_what_is_not_on_it_a_no(world: World) 
     assert review(world, "medications", SERTRALINE, {}).status_code == 302
     with world.acting("bob"):
         (row,) = Medication.objects.all()
-        assert (row.atc, row.mg_per_day, row.prn) == ("N06AB06", 150, False)
+        assert (row.atc, row.mg_per_day, row.prn) == ("N06AB06", Decimal(150), False)
         verdict, chart = course_queries.verdict(world.course, "screening", now())
         assert chart.medications is not None
         assert chart.medications.complete

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 import pytest
@@ -55,7 +55,7 @@ def filled(server: Server, template_database: str, django_db_blocker: Any) -> It
 
 def run(connection: Any, statement: str, *values: Any) -> Any:
     """Execute a statement put together from the tables' own names."""
-    return connection.execute(cast(LiteralString, statement), values or None)
+    return connection.execute(statement, values or None)
 
 
 def drop_constraints(owner: Any, table: str) -> None:
@@ -86,7 +86,7 @@ DUMMIES = {
 }
 
 
-def insertion(connection: Any, table: str, site: str) -> LiteralString:
+def insertion(connection: Any, table: str, site: str) -> str:
     """Return an INSERT of a row of this site, with something in every column."""
     described = run(
         connection,
@@ -100,7 +100,7 @@ def insertion(connection: Any, table: str, site: str) -> LiteralString:
         known["id"] = PATIENTS[site]
     values |= {name: f"'{value}'" for name, value in known.items() if name in values}
     named, told = ", ".join(values), ", ".join(values.values())
-    return cast(LiteralString, f"INSERT INTO {table} ({named}) VALUES ({told})")
+    return f"INSERT INTO {table} ({named}) VALUES ({told})"
 
 
 @pytest.fixture(params=["ag_app", "ag_worker"])

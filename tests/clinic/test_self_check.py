@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -69,7 +68,7 @@ def words(response: Any) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
 
 
-def ask(client: Client, **answers: str) -> HttpResponse:
+def ask(client: Client, **answers: str) -> Any:
     return client.post(START, answers)
 
 

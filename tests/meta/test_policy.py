@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.http import HttpResponse
 from django.urls import path
 
 from clinic.people import access
@@ -38,7 +39,7 @@ def test_every_route_has_an_entry_and_every_entry_a_route() -> None:
 def test_a_route_without_an_entry_stops_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     from clinic import urls
 
-    more = [*urls.urlpatterns, path("back-door", lambda _request: None, name="back_door")]
+    more = [*urls.urlpatterns, path("back-door", lambda _request: HttpResponse(), name="back_door")]
     monkeypatch.setattr(access, "get_resolver", lambda: SimpleNamespace(url_patterns=more))
     with pytest.raises(PolicyError, match="route back_door has no entry"):
         access.check()
