@@ -101,6 +101,9 @@ def test_one_process_watches_at_a_time(monitored: hour.Hour, hour_database: str)
         held = other.execute("SELECT pg_try_advisory_lock(%s)", [watch.WATCH_LOCK]).fetchone()
         assert held == (True,)
         assert watch.hold_watch() is False
+        assert other.execute("SELECT pg_advisory_unlock(%s)", [watch.WATCH_LOCK]).fetchone() == (
+            True,
+        )
     assert watch.hold_watch() is True
 
 
