@@ -35,11 +35,13 @@ def screen(asked: argparse.Namespace, moment: Callable[[str | None], Moment]) ->
     counts when --at is not given, so that a file kept for years gives the answer of its day.
     """
     from kap.chart import Chart, ChartError
+    from kap.plausible import refuse_impossible
 
     protocol, data = shipped(asked.protocol), dict(read_json(asked.file))
     meant_for = _asked_at(asked.file, data.pop("asked_at", None))
     try:
         chart = Chart.from_json(data, protocol.facts)
+        refuse_impossible(chart, protocol.facts)
     except ChartError as error:
         raise Problem(f"{asked.file}: {error}", BAD_DATA) from error
     at = moment(asked.at or meant_for)

@@ -214,6 +214,16 @@ def test_a_file_that_is_wrong_is_named_with_the_place_and_the_way_out(
     assert complaint in told
 
 
+def test_a_weight_that_no_height_of_it_can_carry_is_refused_with_the_way_out(kap, file):
+    seen = {"observed_at": AT, "source": "staff"}
+    height = {"value": 165, "unit": "cm", **seen}
+    pounds = {"facts": {"weight": {"value": 397, "unit": "kg", **seen}, "height": height}}
+    code, _, complaint = kap("screen", file(json.dumps(pounds)), "--at", AT)
+    assert (code, "a BMI of 145.82 kg/m2, which is impossible" in complaint) == (4, True)
+    pounds["facts"]["weight"]["value"] = 180
+    assert kap("screen", file(json.dumps(pounds)), "--at", AT)[0] != 4
+
+
 def test_a_file_that_is_not_there_is_bad_data(kap):
     code, _, complaint = kap("screen", "nowhere.json")
     assert (code, "No such file" in complaint) == (4, True)
