@@ -1,0 +1,129 @@
+"""`python -m tests.bench`: measure, print, and write docs/benchmarks.md; `--quick` only prints."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.bench import ask, beds, ground, pages, report, stream
+from tests.browser.chromium import chromium
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+NURSE = "nina"
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: requests a page, seconds a rate, open session pages."""
+
+    requests: int = 40
+    seconds: int = 20
+    beds: int = 20
+    rates: tuple[int, ...] = (10, 60, 240)
+
+
+QUICK = replace(Size(), requests=3, seconds=4)
+
+
+def measure(size: Size) -> report.Run:
+    """Return everything measured, on a demonstration made for this run."""
+    browser = chromium()
+    facts = {"load average before": _load()}
+    asked = ask.measure()
+    with ground.folder():
+        starts = {"first start of a demonstration (migrate, seed, static files)": _first_start()}
+        starts["`clinic serve` until /healthz, with its database server"] = _serve_time()
+        from clinic.database import running_server
+
+        with running_server():
+            os.environ["CLINIC_PROCESS"] = "owner"  # this process; its children take theirs away
+            import django
+
+            django.setup()
+            main_pages = pages.main_pages()
+            made = beds.prepare(pages.SITE, size.beds)
+            facts |= _machine()
+            with ground.process("serve") as serving:
+                starts["`clinic serve` until /healthz"] = ground.until_healthy(serving)
+                say(f"pages, {size.requests} requests each")
+                found = pages.measure(main_pages, size.requests)
+                rates = _rates(made, size, browser)
+    facts["load average after"] = _load()
+    return report.Run(facts, found, rates, asked, starts)
+
+
+def _first_start() -> float:
+    say("a demonstration's first start: this takes a few minutes")
+    began = time.perf_counter()
+    ground.run("migrate", "-v0")
+    ground.run("seed", role="owner")
+    ground.run("collectstatic", "--noinput", "-v0")
+    return time.perf_counter() - began
+
+
+def _serve_time() -> float:
+    with ground.process("serve") as serving:
+        return ground.until_healthy(serving)
+
+
+def _rates(made: list[beds.Bed], size: Size, browser: str) -> list[stream.Rate]:
+    say(f"{size.beds} open pages, {size.seconds} s a rate")
+    cookies = ground.Visitor().sign_in(NURSE).cookies
+    with ground.process("mllp"), ground.process("watch"):
+        ground.until_open(int(os.environ["MLLP_PORT"]))
+        work = stream.measure(
+            made, cookies, chromium=browser, rates=size.rates, seconds=size.seconds
+        )
+        return asyncio.run(work)
+
+
+def _load() -> str:
+    return " ".join(f"{value:.1f}" for value in os.getloadavg())
+
+
+def _machine() -> dict[str, str]:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        postgres = cursor.fetchone()[0]
+    connection.close()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory / GIB:.0f} GiB",
+        "Python": platform.python_version(),
+        "PostgreSQL": postgres,
+    }
+
+
+def say(text: str) -> None:
+    """Tell whoever waits what is being measured."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measure; a whole run is written down."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few repetitions, nothing written")
+    quick = parser.parse_args().quick
+    run = measure(QUICK if quick else Size())
+    told = {"date (UTC)": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", "command": "`make bench`"}
+    if quick:
+        told["command"] = "`python -m tests.bench --quick`"
+    text = report.page(replace(run, ground=told | dict(run.ground)))
+    print(text)
+    if not quick:
+        PAGE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
