@@ -25,7 +25,7 @@ class Size:
     """How much is measured: requests a page, seconds a rate, open session pages."""
 
     requests: int = 40
-    seconds: int = 20
+    seconds: int = 15
     beds: int = 20
     rates: tuple[int, ...] = (10, 60, 240)
 

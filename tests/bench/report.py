@@ -104,8 +104,8 @@ def _rates(found: Sequence[Rate]) -> list[str]:
                     _ms(one.ms.p50),
                     _ms(one.ms.p99),
                     _ms(one.ms.worst),
-                    _ms(one.in_chromium_ms.p50),
-                    _ms(one.in_chromium_ms.p99),
+                    _ms(one.in_chromium_ms.p50) if one.in_chromium_ms else "none shown",
+                    _ms(one.in_chromium_ms.p99) if one.in_chromium_ms else "none shown",
                     one.lost,
                 )
                 for one in found

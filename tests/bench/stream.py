@@ -73,7 +73,7 @@ class Rate:
     asked_per_s: int
     sent_per_s: float
     ms: Spread
-    in_chromium_ms: Spread
+    in_chromium_ms: Spread | None
     lost: int
 
 
@@ -105,7 +105,8 @@ async def _at(rate: int, seconds: int, pages: Sequence[Open], screen: Any) -> Ra
         pages[0].shows(text, at / 1000)
     times = [ms for page in pages for ms in page.taken_ms]
     lost = sum(len(page.waiting) for page in pages)
-    return Rate(rate, sent_per_s, Spread.of(times), Spread.of(pages[0].taken_ms), lost)
+    on_screen = Spread.of(pages[0].taken_ms) if pages[0].taken_ms else None
+    return Rate(rate, sent_per_s, Spread.of(times), on_screen, lost)
 
 
 # -- what monitors send ---------------------------------------------------------------------------
