@@ -158,9 +158,7 @@ def answer_phq9(tour: Tour, given: list[int]) -> None:
     from tests import world
 
     with world.acting("cora") as by:
-        link, _token = outcomes.send_questionnaire(
-            course=tour.course, instrument_id="phq9", by=by
-        )
+        link, _token = outcomes.send_questionnaire(course=tour.course, instrument_id="phq9", by=by)
     with access.acting(Author(f"link:{link.pk}", "", "patient", ("toronto",))) as by:
         outcomes.answer_questionnaire(
             link=link, answers=dict(enumerate(given, start=1)), language="en", by=by
@@ -229,6 +227,7 @@ def start(tour: Tour) -> None:
     page.fill("[name=birth_date]", BORN)
     page.get_by_role("button", name="Bind the monitor").click()
     page.get_by_text("is bound to this session").first.wait_for()
+    page = tour.go("bob", f"/sessions/{tour.session.pk}/start")
     page.fill("[name=second_username]", "nina")
     page.fill("[name=second_password]", world.PASSWORD)
     page.fill("[name=rate_ml_h]", str(Decimal(standing.rate_ul_h) / 1000))
@@ -318,9 +317,9 @@ def discharge(tour: Tour) -> None:
             dosing.record_set(
                 session=tour.session,
                 values={
-                    **{"systolic": Decimal(121), "diastolic": Decimal(78)},
-                    **{"heart_rate": Decimal(70), "spo2": Decimal(98)},
-                    **{"respiratory_rate": Decimal(14)},
+                    "systolic": Decimal(121), "diastolic": Decimal(78),
+                    "heart_rate": Decimal(70), "spo2": Decimal(98),
+                    "respiratory_rate": Decimal(14),
                 },
                 key=uuid4(),
                 by=by,
