@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from allauth.account.middleware import AccountMiddleware
+from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequired
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.db import connection, transaction
@@ -156,6 +158,7 @@ class AccessMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        self.answer_allauth = AccountMiddleware(get_response).process_exception
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
@@ -178,7 +181,12 @@ class AccessMiddleware:
         request.by = by  # type: ignore[attr-defined]  # the author travels with the request
         if iscoroutinefunction(view):
             return None  # a live stream opens its own short transactions
-        return run(by, permit, lambda: view(request, *args, **kwargs))
+        try:
+            return run(by, permit, lambda: view(request, *args, **kwargs))
+        except (ImmediateHttpResponse, ReauthenticationRequired) as asked:
+            # Raised past allauth's own middleware, because the view runs here.
+            answer: HttpResponse = self.answer_allauth(request, asked)
+            return answer
 
 
 def run(by: Author, permit: Permit, view: Callable[[], HttpResponse]) -> HttpResponse:
