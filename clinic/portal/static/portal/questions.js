@@ -10,7 +10,7 @@
   const skip = form.querySelector("[data-skip]");
   const send = form.querySelector("[data-send]");
   const key = "questions:" + location.pathname;
-  let at = 0;
+  let at = 0, moving = null;
 
   const kept = JSON.parse(sessionStorage.getItem(key) || "{}");
   for (const [name, value] of Object.entries(kept.answers || {})) {
@@ -40,10 +40,12 @@
   function go(step) { at = Math.max(0, Math.min(pages.length, at + step)); show(true); }
 
   form.classList.add("is-paged");
-  // A pointer's choice moves on; arrow keys only move among the answers.
+  // A pointer's choice moves on; arrow keys only move among the answers. One tap is two clicks, the
+  // label's and its radio's: the second must not pass the next question by.
   form.addEventListener("click", (event) => {
     const choice = event.target.closest("label.choice");
-    if (choice && event.detail > 0) { setTimeout(() => go(1), 120); }
+    if (!choice || event.detail === 0 || moving) return;
+    moving = setTimeout(() => { moving = null; go(1); }, 120);
   });
   form.addEventListener("change", keep);
   back.addEventListener("click", () => go(-1));
