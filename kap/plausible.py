@@ -31,10 +31,11 @@ def refuse_impossible(chart: Chart, facts: Mapping[str, FactType]) -> None:
     assert high is not None  # every number of facts.toml has both
     bmi = Fraction(weight) * CM2_PER_M2 / Fraction(height) ** 2
     if not low <= bmi <= high:
+        shown = Decimal(int(bmi * HUNDREDTHS)) / HUNDREDTHS
         raise ChartError(
-            f"facts.weight: {weight} kg with a height of {height} cm gives a BMI of "
-            f"{Decimal(int(bmi * HUNDREDTHS)) / HUNDREDTHS} kg/m2, which is impossible; it lies between "
-            f"{low} and {high}. Check both, and their units (lb, inches)"
+            f"facts.weight: {weight} kg with a height of {height} cm gives a BMI of {shown} kg/m2, "
+            f"which is impossible; it lies between {low} and {high}. "
+            "Check both, and their units (lb, inches)"
         )
 
 

@@ -369,11 +369,7 @@ def _lists(row: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     indication = row.get("indication", "TRD")
     codes = [_data()["condition"][indication], *row.get("conditions", ())]
     trials = _data()["trials"].get(indication, ())
-    held = {
-        "adherent": True,
-        "stopped_for_intolerance": False,
-        "current_episode": True,
-    }
+    held = {"adherent": True, "stopped_for_intolerance": False, "current_episode": True}
     return {
         "conditions": _reviewed(
             at, [{"system": "ICD-10", "code": code, "status": "active"} for code in codes]
