@@ -22,6 +22,7 @@ from clinic.course.actions import Reading, Refused, open_task, record_facts, wri
 from clinic.course.models import Course
 from clinic.database import now
 from clinic.outcomes.models import QuestionnaireLink, Response
+from clinic.people import access
 from kap import instrument as instruments
 from kap.instrument import Instrument, Score
 
@@ -53,13 +54,31 @@ def send_questionnaire(*, course: Course, instrument_id: str, by: Author) -> Sen
     )
     audit.record(by=by, action="questionnaire.send", about=link, instrument=instrument.id)
     if course.patient.email:
-        transaction.on_commit(lambda: _mail(course, token))
+        transaction.on_commit(lambda: _mail_or_ask(link, token, by))
     return Sent(link, token)
 
 
 def address(token: str) -> str:
     """Return the link as a patient gets it."""
     return f"{settings.PUBLIC_ADDRESS}/me/q/{token}"
+
+
+def _mail_or_ask(link: QuestionnaireLink, token: str, by: Author) -> None:
+    """Mail the link once it is kept; when the mail fails, ask a person to send another."""
+    try:
+        _mail(link.course, token)
+    except OSError:  # SMTP's errors too
+        with access.acting(by), translation.override(settings.LANGUAGE_CODE):
+            open_task(
+                of=link,
+                course=link.course,
+                kind="mail",
+                owner_role="coordinator",
+                by=by,
+                due_at=now(),
+                text=_("A questionnaire's mail could not be sent. Make a new link, hand it over."),
+                source=f"mail.{link.pk}",
+            )
 
 
 def _mail(course: Course, token: str) -> None:
@@ -80,7 +99,6 @@ def _mail(course: Course, token: str) -> None:
             },
             from_email=None,
             recipient_list=[course.patient.email],
-            fail_silently=True,  # the link stays on the course page for a person to send
         )
 
 
@@ -157,19 +175,26 @@ def _tell(
 def _open_safety_task(course: Course, instrument: Instrument, by: Author) -> None:
     minutes = queries.protocol_of(course).parameters["safety_task_min"].value
     assert isinstance(minutes, Decimal)  # the loader checked its unit
+    with translation.override(settings.LANGUAGE_CODE):  # the team's, not the patient's
+        text = _(
+            "Safety question of %(instrument)s: talk to this person now, then assess the suicide"
+            " risk by the structured interview."
+        ) % {"instrument": instrument.title["en"]}
+    _ask_prescriber(course, text, f"{instrument.id}.item9", by, timedelta(minutes=int(minutes)))
+
+
+def _ask_prescriber(
+    course: Course, text: str, source: str, by: Author, within: timedelta = timedelta(0)
+) -> None:
     open_task(
         of=course,
         course=course,
         kind="safety",
         owner_role="prescriber",
         by=by,
-        text=_(
-            "Safety question of %(instrument)s: talk to this person now, then assess the suicide"
-            " risk by the structured interview."
-        )
-        % {"instrument": instrument.title["en"]},
-        due_at=now() + timedelta(minutes=int(minutes)),
-        source=f"{instrument.id}.item9",
+        text=text,
+        due_at=now() + within,
+        source=source,
     )
 
 
@@ -180,15 +205,8 @@ def answer_safety(*, link: QuestionnaireLink, safe: str, by: Author) -> None:
         raise Refused(_("Choose one of the three answers, or call 9-8-8."))
     course, source = link.course, f"care_card.{safe}"
     if safe != "yes" and not queries.open_tasks(course=course, source=source).exists():
-        open_task(
-            of=course,
-            course=course,
-            kind="safety",
-            owner_role="prescriber",
-            by=by,
-            due_at=now(),
-            text=_("Asked «are you safe right now?», this person answered: %(answer)s. Call now.")
-            % {"answer": _("not sure") if safe == "unsure" else _("no")},
-            source=source,
-        )
+        with translation.override(settings.LANGUAGE_CODE):  # the team's, not the patient's
+            text = _("Asked «are you safe right now?», this person answered: %(answer)s. Call now.")
+            text %= {"answer": _("not sure") if safe == "unsure" else _("no")}
+        _ask_prescriber(course, text, source, by)
     audit.record(by=by, action="care_card.answer", about=link, safe=safe)

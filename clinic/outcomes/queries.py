@@ -7,14 +7,17 @@ from datetime import datetime
 from functools import cached_property
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from clinic.audit.author import Author
 from clinic.course import queries as course_queries
-from clinic.course.models import Course, Fact, Session
+from clinic.course.models import Course, Fact, Session, Task
 from clinic.outcomes.models import QuestionnaireLink, Response
 from kap import instrument as instruments
 from kap import outcome
 from kap.instrument import Instrument
+
+CLINICIANS = ("nurse", "therapist", "prescriber", "medical_director")
 
 
 @dataclass
@@ -76,6 +79,12 @@ class Progress:
 def progress(course: Course, at: datetime, instrument_id: str = "phq9") -> Progress:
     """Return the course's progress on an instrument."""
     return Progress(course, instruments.load(instrument_id), at)
+
+
+def tasks_for(by: Author, course: Course) -> QuerySet[Task]:
+    """Return the course's open tasks that this reader may see: safety is for clinicians alone."""
+    rows = course_queries.open_tasks(course=course)
+    return rows if by.holds(*CLINICIANS) else rows.exclude(kind="safety")
 
 
 def next_session(course: Course, at: datetime) -> Session | None:

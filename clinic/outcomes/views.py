@@ -53,7 +53,7 @@ def _page(request: ClinicRequest, row: Course, **more: Any) -> dict[str, Any]:
         "next_session": queries.next_session(row, at),
         "booster": booster.seen_by(request.by.role),
         "signed": course_queries.is_signed(row),
-        "tasks": course_queries.open_tasks(course=row),
+        "tasks": queries.tasks_for(request.by, row),
         "consent": course_queries.active_consent(row, "treatment"),
         "decisions": row.decisions.order_by("-decided_at")[:10],
         "plan_form": PlanForm(zone=row.site.tz),
@@ -111,7 +111,7 @@ def response(request: ClinicRequest, response_id: UUID) -> HttpResponse:
         Response.objects.select_related("course", "patient", "site"), pk=response_id
     )
     audit.record(by=request.by, action="response.view", about=row)
-    instrument, lang = instruments.load(row.instrument), get_language() or "en"
+    instrument, lang = instruments.load(row.instrument), (get_language() or "en")[:2]
     rows = [
         {"item": item, "text": item.text[lang], "answer": _words(item, row, lang)}
         for item in instrument.items
@@ -121,7 +121,7 @@ def response(request: ClinicRequest, response_id: UUID) -> HttpResponse:
         "course": row.course,
         "patient": row.patient,
         "site": row.site,
-        "instrument": instrument,
+        "title": instrument.title[lang],
         "rows": rows,
     }
     return render(request, "outcomes/response.html", page)

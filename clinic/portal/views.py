@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.translation import get_language
 
+from clinic.audit import actions as audit
 from clinic.course.actions import Refused
 from clinic.database import now
 from clinic.outcomes import actions, queries
@@ -50,6 +51,8 @@ def questionnaire(request: ClinicRequest, token: str) -> HttpResponse:
     language = _language(request, link)
     instrument = instruments.load(link.instrument)
     if hasattr(link, "response"):
+        if request.method == "POST":
+            audit.record(by=request.by, action="questionnaire.repeat", about=link.response)
         return redirect("portal:thanks", token=token)
     if now() >= link.expires_at:
         return render(request, "portal/expired.html", {"site": link.site}, status=410)

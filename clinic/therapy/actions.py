@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -23,9 +24,19 @@ def sign_note(
     modality: str,
     parts: Mapping[str, str],
     by: Author,
+    key: UUID | None = None,
     amends: Note | None = None,
 ) -> Note:
-    """Keep a signed note of a session. Raises Refused where a part that its kind needs is empty."""
+    """Keep a signed note of a session, once for each `key`, the note's own id.
+
+    Raises Refused where a part that its kind needs is empty, and for a key that
+    comes again with other words.
+    """
+    if kept := session.notes.filter(pk=key).first() if key else None:
+        if dict(kept.parts) != dict(parts):
+            raise Refused(_("This note is signed already. Open the page anew for an addendum."))
+        audit.record(by=by, action="note.repeat", about=kept)
+        return kept
     missing = therapy.missing_parts(therapy.Kind(session.kind), parts)
     if missing:
         raise Refused(
@@ -33,6 +44,7 @@ def sign_note(
             % {"kind": session.get_kind_display(), "parts": ", ".join(missing)}
         )
     note = Note.add(
+        id=key or uuid4(),
         **written(session, by),
         course=session.course,
         session=session,

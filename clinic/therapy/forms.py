@@ -13,6 +13,8 @@ from kap import therapy
 class NoteForm(forms.Form):
     """The parts of a note, in order, and the modality as a coded tag."""
 
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    amends = forms.UUIDField(widget=forms.HiddenInput, required=False)
     modality = forms.ChoiceField(label=_("Modality"))
 
     def __init__(self, *args: Any, kind: therapy.Kind, language: str, **kwargs: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -12,6 +12,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from clinic.audit import actions as audit
+from clinic.course.actions import Refused
 from clinic.course.models import Session
 from clinic.people.access import ClinicRequest
 from clinic.therapy import actions
@@ -25,22 +26,14 @@ def note(request: ClinicRequest, session_id: UUID) -> HttpResponse:
     session = get_object_or_404(
         Session.objects.select_related("course", "patient", "site"), pk=session_id
     )
+    first = session.notes.order_by("signed_at").first()
     form = NoteForm(
-        request.POST or None, kind=therapy.Kind(session.kind), language=(get_language() or "en")[:2]
+        request.POST or None,
+        initial={"key": uuid4(), "amends": first.pk if first else None},
+        kind=therapy.Kind(session.kind),
+        language=(get_language() or "en")[:2],
     )
-    if request.method == "POST" and form.is_valid():
-        amends = (
-            session.notes.filter(pk=request.POST["amends"]).first()
-            if request.POST.get("amends")
-            else None
-        )
-        actions.sign_note(
-            session=session,
-            modality=form.cleaned_data["modality"],
-            parts=form.parts(),
-            by=request.by,
-            amends=amends,
-        )
+    if request.method == "POST" and form.is_valid() and _sign(request, session, form):
         messages.success(request, _("Note signed."))
         return redirect("therapy:note", session_id=session.pk)
     audit.record(by=request.by, action="note.view", about=session)
@@ -54,6 +47,24 @@ def note(request: ClinicRequest, session_id: UUID) -> HttpResponse:
         "may_write": request.by.holds("therapist"),
     }
     return render(request, "therapy/note.html", page, status=400 if form.errors else 200)
+
+
+def _sign(request: ClinicRequest, session: Session, form: NoteForm) -> bool:
+    """Sign what the form holds; say on the form why not. A note to amend is of this session."""
+    data = form.cleaned_data
+    amends = get_object_or_404(session.notes, pk=data["amends"]) if data["amends"] else None
+    try:
+        actions.sign_note(
+            session=session,
+            modality=data["modality"],
+            parts=form.parts(),
+            by=request.by,
+            key=data["key"],
+            amends=amends,
+        )
+    except Refused as refused:
+        form.add_error(None, str(refused))
+    return not form.errors
 
 
 def _readable(session: Session, request: ClinicRequest) -> list[dict[str, Any]]:
