@@ -40,6 +40,8 @@ def clinic(server: Server, template_database: str, django_db_blocker: Any) -> It
 @pytest.fixture(scope="module")
 def browser(clinic: Clinic) -> Iterator[Browser]:
     """The machine's Chromium."""
+    from django.db import connections
+
     from tests.browser.people import launched
 
     assert clinic
@@ -47,6 +49,7 @@ def browser(clinic: Clinic) -> Iterator[Browser]:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         with launched(playwright) as running:
             yield running
+        connections.close_all()  # those made beside the loop are kept apart from the others
 
 
 @pytest.fixture

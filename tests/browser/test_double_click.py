@@ -21,7 +21,8 @@ from tests.browser.people import Person
 @pytest.fixture(scope="module")
 def marie(clinic: Any, browser: Any) -> scene.Marie:
     """A person whose dose may be ordered and started now."""
-    assert clinic and browser
+    assert clinic
+    assert browser
     return scene.planned(scene.arrives())
 
 

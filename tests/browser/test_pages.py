@@ -22,7 +22,8 @@ THEMES = ("day", "dim")
 @pytest.fixture(scope="module")
 def marie(clinic: Any, browser: Any) -> scene.Marie:
     """A person in the hour, with a monitor bound."""
-    assert clinic and browser
+    assert clinic
+    assert browser
     course = scene.arrives()
     marie = scene.planned(course)
     scene.bind(marie)
@@ -121,7 +122,7 @@ def test_the_answer_of_the_self_check_and_the_care_page_are_open_to_all(
     assert found + faults(person) == []
 
 
-def test_axe_sees_a_fault_where_there_is_one(at: Open, marie: scene.Marie) -> None:
+def test_axe_sees_a_fault_where_there_is_one(at: Open) -> None:
     person = at("bob")
     person.go("/today/")
     person.page.evaluate(
