@@ -14,6 +14,7 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from clinic.course.actions import Reading
+from clinic.ui import words
 from kap.facts import FactType
 from kap.finding import Finding
 
@@ -91,7 +92,7 @@ class FactsForm(KeyedForm):
         self.kinds, self.zone, self.at = list(kinds), zone, at
         language = (get_language() or "en")[:2]
         for kind in self.kinds:
-            self.fields[kind.name] = _field(kind, language)
+            self.fields[kind.name] = field_of(kind, language)
 
     def asked(self) -> list[forms.BoundField]:
         """Return the inputs of the facts alone."""
@@ -127,13 +128,14 @@ class FactsForm(KeyedForm):
         data = self.cleaned_data
         given = [(kind, data[kind.name]) for kind in self.kinds]
         return [
-            _reading(kind, value, data["taken_at"], data["teller"])
+            reading_of(kind, value, data["taken_at"], data["teller"])
             for kind, value in given
             if value not in (None, "")
         ]
 
 
-def _field(kind: FactType, language: str) -> forms.Field:
+def field_of(kind: FactType, language: str) -> forms.Field:
+    """Return the input of one fact, by its type, with its question and unit as people write it."""
     label = kind.ask[language]
     if kind.type == "bool":
         return forms.ChoiceField(
@@ -142,7 +144,7 @@ def _field(kind: FactType, language: str) -> forms.Field:
     if kind.type == "number":
         step = kind.step or Decimal(1)
         return Number(
-            label=f"{label} ({kind.unit})" if kind.unit != "1" else label,
+            label=f"{label} ({words.unit(kind.unit)})" if kind.unit != "1" else label,
             required=False,
             min_value=kind.low,
             max_value=kind.high,
@@ -155,7 +157,8 @@ def _field(kind: FactType, language: str) -> forms.Field:
     return forms.CharField(label=label, required=False, max_length=60)
 
 
-def _reading(kind: FactType, value: Any, at: datetime, source: str) -> Reading:
+def reading_of(kind: FactType, value: Any, at: datetime, source: str) -> Reading:
+    """Return an answer as a reading in the vocabulary's unit."""
     if value == NOT_KNOWN:
         return Reading(kind.name, None, at, source=source, reason=NOT_KNOWN)
     if kind.type == "bool":

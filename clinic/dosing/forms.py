@@ -13,36 +13,9 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from clinic.course.actions import Reading
+from clinic.course.forms import KeyedForm, Number, SecondSigner, field_of, reading_of
 from clinic.dosing.models import Device
 from kap.facts import FactType
-
-NOT_KNOWN = "not_known"
-ANSWERS = (
-    ("yes", gettext_lazy("Yes")),
-    ("no", gettext_lazy("No")),
-    (NOT_KNOWN, gettext_lazy("Not known")),
-)
-
-
-class Number(forms.DecimalField):
-    """An exact number; a comma is a decimal sign only where it cannot be a thousands one."""
-
-    def to_python(self, value: Any) -> Any:
-        """Return the Decimal that was typed; refuse what two people could read in two ways."""
-        text = str(value or "").strip().replace("\u202f", "").replace(" ", "")
-        if "," in text:
-            if len(text.rpartition(",")[2]) == 3:
-                raise forms.ValidationError(
-                    _("%(value)s can be read in two ways; write it with a point") % {"value": text}
-                )
-            text = text.replace(",", ".")
-        return super().to_python(text)
-
-
-class KeyedForm(forms.Form):
-    """A form that writes: its key makes a second press or a replay harmless."""
-
-    key = forms.UUIDField(widget=forms.HiddenInput)
 
 
 class OrderForm(KeyedForm):
@@ -66,21 +39,6 @@ class OrderForm(KeyedForm):
         min_value=Decimal("0.01"),
         max_digits=7,
         decimal_places=2,
-    )
-
-
-class SecondSigner(KeyedForm):
-    """Another person, on the same device, with their own password."""
-
-    second_username = forms.CharField(
-        label=gettext_lazy("Second checker: user name"),
-        max_length=150,
-        widget=forms.TextInput(attrs={"autocomplete": "off"}),
-    )
-    second_password = forms.CharField(
-        label=gettext_lazy("Second checker: password"),
-        max_length=200,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
     )
 
 
@@ -111,7 +69,7 @@ class FactsForm(forms.Form):
         self.kinds, self.zone, self.at = list(kinds), zone, at
         language = (get_language() or "en")[:2]
         for kind in self.kinds:
-            self.fields[kind.name] = _field(kind, language)
+            self.fields[kind.name] = field_of(kind, language)
 
     def asked(self) -> list[forms.BoundField]:
         """Return the inputs of the facts alone."""
@@ -145,41 +103,10 @@ class FactsForm(forms.Form):
         data, records = self.cleaned_data, set(told_by_record)
         given = [(kind, data[kind.name]) for kind in self.kinds]
         return [
-            _reading(kind, value, data["taken_at"], "record" if kind.name in records else "staff")
+            reading_of(kind, value, data["taken_at"], "record" if kind.name in records else "staff")
             for kind, value in given
             if value not in (None, "")
         ]
-
-
-def _field(kind: FactType, language: str) -> forms.Field:
-    label = kind.ask[language]
-    if kind.type == "bool":
-        return forms.ChoiceField(
-            label=label, choices=ANSWERS, required=False, widget=forms.RadioSelect
-        )
-    if kind.type == "number":
-        step = kind.step or Decimal(1)
-        return Number(
-            label=f"{label} ({kind.unit})" if kind.unit != "1" else label,
-            required=False,
-            min_value=kind.low,
-            max_value=kind.high,
-            decimal_places=max(0, -int(step.normalize().as_tuple().exponent)),
-        )
-    if kind.type == "date":
-        return forms.DateField(label=label, required=False)
-    return forms.CharField(label=label, required=False, max_length=60)
-
-
-def _reading(kind: FactType, value: Any, at: datetime, source: str) -> Reading:
-    if value == NOT_KNOWN:
-        return Reading(kind.name, None, at, source=source, reason=NOT_KNOWN)
-    if kind.type == "bool":
-        return Reading(kind.name, value == "yes", at, source=source)
-    if kind.type == "number":
-        return Reading(kind.name, f"{value:f}", at, unit=kind.unit, source=source)
-    told = value if isinstance(value, str) else value.isoformat()
-    return Reading(kind.name, told, at, source=source)
 
 
 class EventForm(KeyedForm):

@@ -13,7 +13,7 @@ from clinic.dosing.models import StartAuthorization
 from clinic.dosing.picture import trend_of
 from kap.quantity import shown
 
-WIDTH = 1000
+WIDTH = 680  # px: the width of a printed page
 SET = ("heart_rate", "spo2", "respiratory_rate")
 
 

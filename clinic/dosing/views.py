@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from clinic.audit import actions as audit
 from clinic.course import queries as course_queries
 from clinic.course.actions import Refused, record_facts
+from clinic.course.forms import KeyedForm
 from clinic.course.models import Session
 from clinic.database import now
 from clinic.dosing import actions, queries
@@ -25,7 +26,6 @@ from clinic.dosing.forms import (
     BindForm,
     ConditionForm,
     FactsForm,
-    KeyedForm,
     LiftForm,
     OrderForm,
     StartForm,

@@ -10,10 +10,11 @@ from django.http import HttpResponse
 from django.shortcuts import render
 
 from clinic.audit import actions as audit
+from clinic.course.forms import KeyedForm, SecondSigner
 from clinic.course.models import Session
 from clinic.database import now
 from clinic.dosing import actions, queries
-from clinic.dosing.forms import KeyedForm, LeaveForm, SecondSigner
+from clinic.dosing.forms import LeaveForm
 from clinic.dosing.views import (
     Did,
     attempt,

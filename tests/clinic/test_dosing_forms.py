@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from django import forms
 
-from clinic.dosing.forms import FactsForm, LiftForm, Number
+from clinic.course.forms import Number
+from clinic.dosing.forms import FactsForm, LiftForm
 from kap.facts import vocabulary
 
 ZONE = ZoneInfo("America/Toronto")
