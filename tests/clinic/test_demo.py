@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from datetime import date, time
 from io import StringIO
 from typing import Any
 
@@ -15,6 +16,7 @@ from clinic.audit import actions as audit
 from clinic.course import actions as course_actions
 from clinic.course.models import Course, Referral
 from clinic.database import now
+from clinic.database import settings as database_settings
 from clinic.demo.management.commands import demo, seed
 from clinic.dosing.models import Infusion
 from clinic.people import access
@@ -22,7 +24,6 @@ from clinic.people.models import Site
 from clinic.postgres import Server
 from clinic.therapy.models import Note
 from kap import synth
-from tests import conftest
 
 PHASES = ("referred", "running", "mid-series")
 
@@ -35,7 +36,7 @@ def owner(server: Server, clone_database: str, settings: Any) -> Iterator[None]:
     settings.MODE = "demo"
     before = dict(connections.settings["default"])
     connections["default"].close()
-    entry = conftest.database_settings(**server.parameters("ag_migrate", clone_database))
+    entry = database_settings(**server.parameters("ag_migrate", clone_database))
     connections.settings["default"].update(entry)
     del connections["default"]
     yield
@@ -96,9 +97,9 @@ def test_only_a_demonstration_is_seeded_or_run(settings: Any) -> None:
 
 
 def test_a_wall_time_is_the_sites(world: Any) -> None:
-    day = seed.date(2026, 7, 1)
+    day = date(2026, 7, 1)
     assert world.site == Site.objects.get(pk="toronto")
-    assert seed.wall("toronto", day, seed.time(9)).isoformat() == "2026-07-01T09:00:00-04:00"
+    assert seed.wall("toronto", day, time(9)).isoformat() == "2026-07-01T09:00:00-04:00"
 
 
 # -- the processes ---------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Child]]:
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(Child, "started", [])
     monkeypatch.setattr(Child, "codes", {})
-    monkeypatch.setattr(demo.subprocess, "Popen", Child)
+    monkeypatch.setattr("subprocess.Popen", Child)
     yield Child.started
     signal.signal(signal.SIGTERM, before)
 
@@ -157,7 +158,7 @@ def test_a_monitor_may_end_and_a_signal_ends_all(
         if len(naps) == 2:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(demo.time, "sleep", nap)
+    monkeypatch.setattr("time.sleep", nap)
     demo.run_all([("simulate",)])
     assert len(naps) == 2  # the monitor's end alone stopped nothing
     assert all(child.ended and child.waited for child in children)
