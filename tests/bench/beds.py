@@ -90,12 +90,12 @@ def _rows_behind(infusion: Infusion) -> list[models.Model]:
 
 def _write_again(row: models.Model, new: dict[Any, uuid.UUID]) -> None:
     """Insert a copy whose key is new and whose references name the copies made before."""
-    if row.pk in new:
-        return
     values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
     key = row._meta.pk
     assert key is not None
-    if key.remote_field is None:
+    if key.remote_field is None:  # the head of a log has its session's key, made before
+        if row.pk in new:
+            return
         new[row.pk] = values[key.attname] = uuid.uuid4()
     for field in row._meta.concrete_fields:
         if field.remote_field is not None:
