@@ -256,7 +256,7 @@ def hour(tour: Tour) -> None:
         *("--scenario", "hypertension", "--skip", str(MINUTES_IN * 60)),
     )
     page = tour.go("bob", f"/sessions/{tour.session.pk}")
-    page.locator("[data-alarm*='systolic']").first.wait_for(timeout=ALARM_S * 1000)
+    page.locator("[data-alarm]:has-text('SYS')").first.wait_for(timeout=ALARM_S * 1000)
     page.locator("#live:not(.no-watch)").wait_for()
     time.sleep(6)  # the trend is drawn every five seconds
     tour.picture(page, "6-hour")
