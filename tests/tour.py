@@ -334,7 +334,7 @@ def discharge(tour: Tour) -> None:
     page.evaluate("scrollTo(0, 0)")
     tour.picture(page, "7-discharge")
     page.get_by_role("button", name="Sign the discharge").click()
-    page.get_by_text("Session record").first.wait_for()
+    page.wait_for_url(lambda address: not address.endswith("/discharge"))
 
 
 def account_for_the_vial(page: Any) -> None:
