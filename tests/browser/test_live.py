@@ -22,7 +22,7 @@ from tests.browser.served import Clinic
 
 SECOND_MS = 1000
 NO_LINK_MS = 10_000
-UNITS = {"heart_rate": "/min", "spo2": "%", "systolic": "mmHg", "diastolic": "mmHg"}
+UNITS = {"heart_rate": "/min", "spo2": "%", "systolic": "mm[Hg]", "diastolic": "mm[Hg]"}
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_a_value_is_on_the_page_within_a_second(
 ) -> None:
     page = at("bob").go(f"/sessions/{marie.dosing.pk}")
     live(page)
-    assert send(heart_rate=71, spo2=98) == "AA"
+    assert send(heart_rate=71, spo2=98) in ("AA", "CA")
     shows(page, "heart_rate", "71", SECOND_MS)
     send(heart_rate=83)
     shows(page, "heart_rate", "83", SECOND_MS)
