@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
-from clinic.course.actions import Refused, written
+from clinic.course.actions import Refused, hold, written
 from clinic.course.models import Session
 from clinic.database import now
 from clinic.dosing import feed, live, queries
@@ -53,6 +53,7 @@ def append(
 ) -> SessionEvent:
     """Append one line and announce it; a line with a known id is the line that is there."""
     seq = next_seq(session)
+    hold(str(id))  # a second press waits, then finds the first one's row
     if known := SessionEvent.objects.filter(pk=id).first():
         return known
     row = SessionEvent.add(
@@ -89,6 +90,7 @@ def record_event(
 
     Raises Refused where another line does not fit; the same id again changes nothing.
     """
+    hold(str(id))  # a second press waits, then finds the first one's row
     if known := SessionEvent.objects.filter(pk=id).first():
         return known
     problem = why_not(live.Live(session, now()).state, kind)
@@ -166,6 +168,7 @@ def say(*, session: Session, id: UUID, text: str, by: Author) -> SessionEvent:
 @transaction.atomic
 def undo(*, session: Session, id: UUID, target: SessionEvent, by: Author) -> SessionEvent:
     """Take one line back by a correction; the line stays readable in the record."""
+    hold(str(id))  # a second press waits, then finds the first one's row
     if known := SessionEvent.objects.filter(pk=id).first():
         return known
     if not live.Live(session, now()).may_undo(target):

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
-from clinic.course.actions import Refused, written
+from clinic.course.actions import Refused, hold, written
 from clinic.course.models import Fact, Session
 from clinic.database import now
 from clinic.dosing import feed, live, queries
@@ -43,6 +43,7 @@ def bind(
     *, session: Session, device: Device, mrn: str, birth_date: date, key: UUID, by: Author
 ) -> Association:
     """Bind a monitor to the person in the chair, after two identifiers agreed with the chart."""
+    hold(str(key))  # a second press waits, then finds the first one's row
     if known := Association.objects.filter(pk=key).first():
         return known
     if mrn.strip() != queries.mrn_of(session) or birth_date != session.patient.birth_date:

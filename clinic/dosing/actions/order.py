@@ -17,6 +17,7 @@ from clinic.course.actions import (
     Refused,
     close_task,
     decide,
+    hold,
     open_task,
     record_facts,
     written,
@@ -33,6 +34,7 @@ from kap.chart_json import plain
 @transaction.atomic
 def sign_order(*, session: Session, draft: queries.Draft, key: UUID, by: Author) -> Order:
     """Sign an order in whole micrograms. Raises Refused where the gate is closed."""
+    hold(str(key))  # a second press waits, then finds the first one's row
     if signed := Order.objects.filter(pk=key).first():
         return signed
     at = now()

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
 from clinic.course import queries as course_queries
-from clinic.course.actions import Refused, written
+from clinic.course.actions import Refused, hold, written
 from clinic.course.models import Session
 from clinic.database import now
 from clinic.dosing import queries
@@ -48,6 +48,7 @@ def authorise(
 
     The one function that builds a StartAuthorization (docs/algorithms/start-authorization.md).
     """
+    hold(str(key))  # a second press waits, then finds the first one's row
     if given := StartAuthorization.objects.filter(pk=key).first():
         return given
     at = now()
