@@ -75,10 +75,10 @@ class Tour:
         self.took.append((path, time.perf_counter() - began))
         return page
 
-    def picture(self, page: Any, name: str) -> None:
-        """Save what is on the screen; it must stay small."""
+    def picture(self, page: Any, name: str, *, whole: bool = False) -> None:
+        """Save what is on the screen, or the whole page; it must stay small."""
         target = PICTURES / f"{name}.png"
-        page.screenshot(path=target, animations="disabled")
+        page.screenshot(path=target, animations="disabled", full_page=whole)
         if target.stat().st_size > BIGGEST:
             raise SystemExit(f"{target.name} is {target.stat().st_size} bytes, over {BIGGEST}")
 
@@ -204,8 +204,7 @@ def order(tour: Tour) -> None:
     page.fill("[name=final_ml]", "50")
     page.get_by_role("button", name="Show the arithmetic").click()
     page.wait_for_load_state()
-    page.get_by_role("heading", name="Arithmetic").scroll_into_view_if_needed()
-    tour.picture(page, "4-order")
+    tour.picture(page, "4-order", whole=True)
     page.locator("button[name=sign]").click()
     page.wait_for_load_state()
 
@@ -233,8 +232,7 @@ def start(tour: Tour) -> None:
     page.fill("[name=rate_ml_h]", str(Decimal(standing.rate_ul_h) / 1000))
     page.get_by_role("button", name="Sign the second check").click()
     page.get_by_role("button", name="Start ").wait_for()
-    page.evaluate("scrollTo(0, 0)")
-    tour.picture(page, "5-start")
+    tour.picture(page, "5-start", whole=True)
     page.get_by_role("button", name="Start ").click()
     page.wait_for_url(f"**/sessions/{tour.session.pk}")
 
@@ -403,7 +401,7 @@ def course(tour: Tour) -> None:
     """9. Is it helping, what is next, and is a booster due?"""
     tour.clock.step(24 * 3600)
     page = tour.go("alice", f"/courses/{tour.course.pk}/")
-    tour.picture(page, "9-course")
+    tour.picture(page, "9-course", whole=True)
 
 
 STEPS = (self_check, review, consent, order, start, hour, discharge, questionnaire, course)
