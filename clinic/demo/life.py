@@ -129,7 +129,9 @@ class Life:
 
     def intake(self) -> None:
         """Record the chart as it was told: before the first dose, and again lately."""
-        times = [self.now - timedelta(days=2)]
+        # In the evening: on a dosing day's morning its pressures would stand between the day's own.
+        evening = (self.now - timedelta(days=2)).astimezone(self.site.tz).replace(hour=17, minute=0)
+        times = [evening if self.person.doses else self.now - timedelta(days=2)]
         if self.person.consented_at is not None:
             times.insert(0, min(self.person.consented_at, self.now) - timedelta(days=3))
         for when in times:
