@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
@@ -121,18 +121,21 @@ def _inside(part: Formula) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A read condition: its text, its syntax tree, and what it names."""
+    """A read condition: its text, its syntax tree, and the facts that it names.
+
+    `facts` are in order of appearance, each once; found when it is read, since each verdict asks.
+    """
 
     text: str
     tree: Formula
+    facts: tuple[str, ...] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        named = dict.fromkeys(n.name for n in walk(self.tree) if isinstance(n, FactName))
+        object.__setattr__(self, "facts", tuple(named))  # frozen
 
     def __str__(self) -> str:
         return str(self.tree)
-
-    @property
-    def facts(self) -> tuple[str, ...]:
-        """The facts that the condition names, each once, in order of appearance."""
-        return tuple(dict.fromkeys(n.name for n in walk(self.tree) if isinstance(n, FactName)))
 
     @property
     def params(self) -> tuple[str, ...]:

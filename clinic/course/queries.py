@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,17 +14,21 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from clinic.course.models import (
+    Allergy,
+    Condition,
     Consent,
     Course,
     Decision,
     Fact,
     ListItem,
     ListReview,
+    Medication,
     Override,
     ProtocolVersion,
     Session,
     Signature,
     Task,
+    Trial,
 )
 from clinic.people.models import Patient, Site
 from kap.chart import Chart, Moment
@@ -63,9 +67,21 @@ def may_decide(course: Course) -> bool:
 
 def facts_of(patient: Patient, at: datetime) -> QuerySet[Fact]:
     """Return the facts that stand at `at`, oldest first; corrected ones are left out."""
-    return Fact.objects.filter(
-        patient=patient, observed_at__lte=at, corrected_by__isnull=True
-    ).order_by("observed_at", "recorded_at", "id")
+    return _standing(at).filter(patient=patient)
+
+
+def _standing(at: datetime) -> QuerySet[Fact]:
+    return Fact.objects.filter(observed_at__lte=at, corrected_by__isnull=True).order_by(
+        "observed_at", "recorded_at", "id"
+    )
+
+
+def newest_facts(patient: Patient, at: datetime, *names: str) -> dict[str, Fact]:
+    """Return the newest row of each fact by name, in date or not; without `names`, of every one."""
+    rows = facts_of(patient, at).order_by("name", "-observed_at", "-recorded_at", "-id")
+    if names:
+        rows = rows.filter(name__in=names)
+    return {fact.name: fact for fact in rows.distinct("name")}
 
 
 def chart(patient: Patient, at: datetime, *more: Mapping[str, Any]) -> Chart:
@@ -74,15 +90,32 @@ def chart(patient: Patient, at: datetime, *more: Mapping[str, Any]) -> Chart:
     `more` are readings that are not rows: the plan an order page asks about, or the slot of a
     session, as `{"name", "value", "unit", "observed_at", "source"}`.
     """
-    readings: dict[str, list[dict[str, Any]]] = {}
-    zones = {site.pk: site.tz for site in Site.objects.all()}
-    # Rows, not models: a chart has hundreds, and a gate is asked many times an hour.
-    for name, site, *fact in facts_of(patient, at).values_list("name", "site_id", *FACT_COLUMNS):
-        readings.setdefault(name, []).append(_reading(zones[site], *fact))
-    for told in more:
-        rest = {key: value for key, value in told.items() if key != "name"}
-        readings.setdefault(str(told["name"]), []).append(rest)
-    return Chart.from_json({"facts": readings, **_lists(patient, at)})  # numbers are text: exact
+    told = _told([patient.pk], at)[patient.pk]
+    for each in more:
+        rest = {key: value for key, value in each.items() if key != "name"}
+        told["facts"].setdefault(str(each["name"]), []).append(rest)
+    return Chart.from_json(told)
+
+
+def charts(patients: Iterable[UUID], at: datetime) -> dict[UUID, Chart]:
+    """Return everything known about each patient at `at`, in as many queries as for one."""
+    return {patient: Chart.from_json(told) for patient, told in _told(set(patients), at).items()}
+
+
+def _told(patients: Collection[UUID], at: datetime) -> dict[UUID, dict[str, Any]]:
+    """Return each patient's chart as the core reads it: numbers are text, so that they are exact.
+
+    Rows, not models: a chart has hundreds, and a gate is asked many times an hour.
+    """
+    found: dict[UUID, dict[str, Any]] = {patient: {"facts": {}} for patient in patients}
+    facts = _standing(at).filter(patient_id__in=patients)
+    for patient, name, zone, *fact in facts.values_list(
+        "patient_id", "name", "site__zone", *FACT_COLUMNS
+    ):
+        found[patient]["facts"].setdefault(name, []).append(_reading(ZoneInfo(zone), *fact))
+    for patient, kind, reviewed in _lists(patients, at):
+        found[patient][kind] = reviewed
+    return found
 
 
 FACT_COLUMNS = ("id", "value", "unit", "observed_at", "recorded_at", "source", "reason")
@@ -115,30 +148,51 @@ def _reading(
 
 def latest_reviews(patient: Patient, at: datetime) -> dict[str, ListReview]:
     """Return the newest review of each list at `at`."""
-    reviews = ListReview.objects.filter(patient=patient, reviewed_at__lte=at).select_related("site")
-    return {review.kind: review for review in reviews.order_by("reviewed_at", "recorded_at")}
+    return {review.kind: review for review in _newest_reviews([patient.pk], at)}
 
 
-def _lists(patient: Patient, at: datetime) -> dict[str, Any]:
-    return {
-        kind: {
-            "reviewed_at": review.reviewed_at.astimezone(review.site.tz).isoformat(),
-            "complete": review.complete,
-            "items": [_item(kind, row) for row in items_of(review)],
+def _newest_reviews(patients: Collection[UUID], at: datetime) -> QuerySet[ListReview]:
+    rows = ListReview.objects.filter(patient_id__in=patients, reviewed_at__lte=at)
+    newest = rows.order_by("patient_id", "kind", "-reviewed_at", "-recorded_at", "-id")
+    return newest.distinct("patient_id", "kind")
+
+
+def _lists(patients: Collection[UUID], at: datetime) -> Iterator[tuple[UUID, str, dict[str, Any]]]:
+    """Yield (patient, kind, list) of the newest reviews: one query, and one for each kind."""
+    reviews = _newest_reviews(patients, at).values_list(
+        "pk", "patient_id", "kind", "reviewed_at", "site__zone", "complete"
+    )
+    by_kind: dict[str, dict[UUID, list[dict[str, Any]]]] = {}
+    rows = list(reviews)
+    for review, _patient, kind, *_rest in rows:
+        by_kind.setdefault(kind, {})[review] = []
+    for kind, items in by_kind.items():
+        _fill(kind, items)
+    for review, patient, kind, reviewed_at, zone, complete in rows:
+        told = {
+            "reviewed_at": reviewed_at.astimezone(ZoneInfo(zone)).isoformat(),
+            "complete": complete,
+            "items": by_kind[kind][review],
         }
-        for kind, review in latest_reviews(patient, at).items()
-    }
+        yield patient, kind, told
 
 
-ITEMS = {
-    "conditions": ("condition_items", ("system", "code", "status", "onset")),
-    "medications": (
-        "medication_items",
-        ("atc", "name", "mg_per_day", "prn", "since", "last_taken"),
-    ),
-    "allergies": ("allergy_items", ("code", "kind")),
+def _fill(kind: str, items: dict[UUID, list[dict[str, Any]]]) -> None:
+    """Add to each review of `items` its rows, in the order they were written."""
+    model, columns = ITEMS[kind]
+    rows = model._default_manager.filter(review_id__in=items).order_by("recorded_at", "id")
+    for review, id, *values in rows.values_list("review_id", "id", *columns):
+        told = {name: _plain(value) for name, value in zip(columns, values, strict=True)}
+        known = {name: value for name, value in told.items() if value not in (None, "")}
+        items[review].append(known | {"id": str(id)})
+
+
+ITEMS: Mapping[str, tuple[type[ListItem], tuple[str, ...]]] = {
+    "conditions": (Condition, ("system", "code", "status", "onset")),
+    "medications": (Medication, ("atc", "name", "mg_per_day", "prn", "since", "last_taken")),
+    "allergies": (Allergy, ("code", "kind")),
     "antidepressant_trials": (
-        "trial_items",
+        Trial,
         (
             "atc",
             "mg_per_day",
@@ -154,15 +208,8 @@ ITEMS = {
 
 def items_of(review: ListReview) -> Iterable[ListItem]:
     """Return the rows of a reviewed list, in the order they were written."""
-    items: Iterable[ListItem] = getattr(review, ITEMS[review.kind][0]).order_by("recorded_at", "id")
-    return items
-
-
-def _item(kind: str, row: ListItem) -> dict[str, Any]:
-    item = {name: _plain(getattr(row, name)) for name in ITEMS[kind][1]}
-    return {name: value for name, value in item.items() if value not in (None, "")} | {
-        "id": str(row.pk)
-    }
+    model = ITEMS[review.kind][0]
+    return model._default_manager.filter(review=review).order_by("recorded_at", "id")
 
 
 def _plain(value: Any) -> Any:
@@ -181,6 +228,18 @@ def verdict(
     return ask(protocol_of(course), stage, known, moment(at, course.site)), known
 
 
+def verdicts(courses: Sequence[Course], stage: str, at: datetime) -> list[Verdict]:
+    """Ask each course's protocol at a stage and return the Verdicts, in the order of the courses.
+
+    The charts of all are read at once. A course comes with its patient, site and protocol.
+    """
+    known = charts((course.patient_id for course in courses), at)
+    return [
+        ask(protocol_of(course), stage, known[course.patient_id], moment(at, course.site))
+        for course in courses
+    ]
+
+
 def live_overrides(course: Course, at: datetime) -> list[Override]:
     """Return the overrides of the course that still lift a finding at `at`."""
     return list(
@@ -188,19 +247,21 @@ def live_overrides(course: Course, at: datetime) -> list[Override]:
     )
 
 
+def lift_of(row: Override) -> Lift:
+    """Return an override as the core reads it."""
+    return Lift(
+        rule_id=row.rule_id,
+        who=row.author,
+        second=f"staff:{row.second_person_id}" if row.second_person_id else "",
+        reason=row.reason,
+        clearance=row.clearance,
+        expires_at=row.expires_at,
+    )
+
+
 def lifts(course: Course, at: datetime) -> list[Lift]:
-    """Return the live overrides as the core reads them."""
-    return [
-        Lift(
-            rule_id=row.rule_id,
-            who=row.author,
-            second=f"staff:{row.second_person_id}" if row.second_person_id else "",
-            reason=row.reason,
-            clearance=row.clearance,
-            expires_at=row.expires_at,
-        )
-        for row in live_overrides(course, at)
-    ]
+    """Return the live overrides of the course as the core reads them."""
+    return [lift_of(row) for row in live_overrides(course, at)]
 
 
 def answer_after(course: Course, verdict: Verdict, at: datetime) -> Answer:

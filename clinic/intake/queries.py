@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -12,15 +13,17 @@ from django.shortcuts import get_object_or_404
 
 from clinic.audit.author import Author
 from clinic.course import queries as course_queries
-from clinic.course.models import Course, Decision, Fact
+from clinic.course.models import Course, Decision, Fact, Override
 from clinic.intake.actions import ACCEPTABLE
 from clinic.people.models import Enrolment, Site
 from kap.chart import Reason
 from kap.evidence import Limit
 from kap.facts import FactType, vocabulary
+from kap.rule import Answer
 from kap.verdict import Verdict
 
 SETTLED = (Decision.Kind.ACCEPTED, Decision.Kind.DECLINED)
+OVERRIDDEN = Decision.Kind.OVERRIDDEN
 
 
 def course_of(course_id: UUID) -> Course:
@@ -44,26 +47,54 @@ class Case:
 
 
 def cases(at: datetime, role: str) -> list[Case]:
-    """Return the courses in screening with their answer now, the oldest first."""
+    """Return the courses in screening with their answer now, the oldest first.
+
+    As many queries for a hundred as for one: this page grows with the clinic.
+    """
+    rows = _unsettled()
+    opened = _opened_by_override([row for row in rows if row.last_kind == OVERRIDDEN])
+    waiting = [row for row in rows if row.pk not in opened]
+    return [
+        Case(course, verdict.seen_by(role), (at - course.recorded_at).days)
+        for course, verdict in zip(
+            waiting, course_queries.verdicts(waiting, "screening", at), strict=True
+        )
+    ]
+
+
+def _unsettled() -> list[Any]:
+    """Return the courses that nobody accepted or declined, each with its `last_kind`."""
     last = Decision.objects.filter(course=OuterRef("pk"), stage="screening").order_by("-decided_at")
-    rows = (
-        Course.objects.annotate(last_kind=Subquery(last.values("kind")[:1]))
-        .filter(Q(last_kind__isnull=True) | ~Q(last_kind__in=SETTLED))
-        .select_related("patient", "site", "protocol")
-        .order_by("recorded_at")
+    rows = Course.objects.annotate(last_kind=Subquery(last.values("kind")[:1])).filter(
+        Q(last_kind__isnull=True) | ~Q(last_kind__in=SETTLED)
     )
-    return [case for row in rows if (case := _case(row, at, role))]
+    return list(rows.select_related("patient", "site", "protocol").order_by("recorded_at"))
 
 
-def _case(course: Course, at: datetime, role: str) -> Case | None:
-    """Return an open case, or None where an override opened the way when it was signed."""
-    last = course_queries.last_decision(course, "screening")
-    if last is not None and last.kind == Decision.Kind.OVERRIDDEN:
-        told = Verdict.from_json(last.verdict)
-        if course_queries.answer_after(course, told, last.decided_at) in ACCEPTABLE:
-            return None
-    verdict = course_queries.verdict(course, "screening", at)[0]
-    return Case(course, verdict.seen_by(role), (at - course.recorded_at).days)
+def _opened_by_override(courses: Sequence[Course]) -> set[UUID]:
+    """Return the keys of the courses whose override opened the way when it was signed."""
+    of_these = {"course__in": [course.pk for course in courses]}
+    newest = Decision.objects.filter(stage="screening", **of_these).order_by(
+        "course_id", "-decided_at"
+    )
+    told = {row.course_id: row for row in newest.distinct("course_id")}
+    live: dict[UUID, list[Override]] = {course.pk: [] for course in courses}
+    rows = Override.objects.filter(decision__course__in=live).select_related("decision")
+    for row in rows.order_by("recorded_at"):
+        if row.is_live(told[row.decision.course_id].decided_at):
+            live[row.decision.course_id].append(row)
+    return {
+        course.pk
+        for course in courses
+        if _answer_when_signed(told[course.pk], live[course.pk], course.site) in ACCEPTABLE
+    }
+
+
+def _answer_when_signed(decision: Decision, live: Sequence[Override], site: Site) -> Answer:
+    """Return the answer of a stored Decision once the overrides of that moment lifted their own."""
+    lifts = [course_queries.lift_of(row) for row in live]
+    when = course_queries.moment(decision.decided_at, site)
+    return Verdict.from_json(decision.verdict).after(lifts, when)
 
 
 def answerable(verdict: Verdict, by: Author) -> list[FactType]:
@@ -100,7 +131,7 @@ def known_facts(course: Course, at: datetime, whole: Verdict, seen: Verdict) -> 
 
     `whole` is the Verdict as computed and `seen` as the reader's role may read it.
     """
-    latest = {fact.name: fact for fact in course_queries.facts_of(course.patient, at)}
+    latest = course_queries.newest_facts(course.patient, at)
     hidden = {read.name for read in whole.facts_read} - {read.name for read in seen.facts_read}
     limits = course_queries.protocol_of(course).stages[whole.stage].limits
     old = {unknown.fact for unknown in whole.unknowns if unknown.reason == Reason.TOO_OLD}
