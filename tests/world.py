@@ -30,6 +30,7 @@ from clinic.course.models import (
     Course,
     Decision,
     ListReview,
+    Proposal,
     ProtocolVersion,
     Referral,
     Session,
@@ -106,15 +107,19 @@ def install(using: str = "migrate") -> None:
 def _sign(protocol: ProtocolVersion, using: str) -> None:
     people = Staff.objects.using(using)
     for code in SITES:
+        asked = {
+            "site_id": code,
+            "protocol": protocol,
+            "digest": protocol.digest,
+            "proposer": people.get(user__username="alice"),
+            "recorded_at": now(),
+        }
         Signature.add(
             using=using,
-            site_id=code,
-            protocol=protocol,
-            digest=protocol.digest,
-            proposer=people.get(user__username="alice"),
+            **asked,
+            proposal=Proposal.add(using=using, **asked, reason="tests"),
             director=people.get(user__username="dee"),
             licence_number="1",
-            recorded_at=now(),
         )
 
 

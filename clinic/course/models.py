@@ -22,6 +22,32 @@ class ProtocolVersion(Recorded):
     digest = models.CharField(max_length=64)
     recorded_at = models.DateTimeField()
 
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name", "digest"], name="course_protocolversion_bytes")
+        ]
+
+
+class Proposal(Recorded):
+    """A member of staff asks the site's medical director to sign a protocol version."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    protocol = models.ForeignKey(ProtocolVersion, on_delete=models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64)
+    proposer = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(reason=""), name="course_proposal_says_why"),
+            models.UniqueConstraint(
+                fields=["id", "site", "protocol", "digest", "proposer"],
+                name="course_proposal_as_signed",
+            ),
+        ]
+
 
 class Signature(Recorded):
     """A medical director's signature on a protocol version at a site. Files carry no signer."""
@@ -30,6 +56,7 @@ class Signature(Recorded):
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
     protocol = models.ForeignKey(ProtocolVersion, on_delete=models.PROTECT, related_name="+")
     digest = models.CharField(max_length=64)
+    proposal = models.OneToOneField(Proposal, on_delete=models.PROTECT, related_name="signature")
     proposer = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="+")
     director = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="+")
     licence_number = models.CharField(max_length=40)
@@ -40,6 +67,22 @@ class Signature(Recorded):
             models.CheckConstraint(
                 condition=~Q(proposer=models.F("director")), name="course_signature_two_people"
             )
+        ]
+
+
+class Withdrawal(Recorded):
+    """A medical director takes a signature back: from now on nothing starts under it here."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    signature = models.OneToOneField(Signature, on_delete=models.PROTECT, related_name="withdrawal")
+    director = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(reason=""), name="course_withdrawal_says_why")
         ]
 
 
@@ -79,6 +122,27 @@ class Course(SiteRow):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["id", "patient"], name="course_course_patient_key")
+        ]
+
+
+class ProtocolMove(SiteRow):
+    """A course's move to another version of its protocol; the database then pins the course to it.
+
+    Decisions keep the version they were taken under.
+    """
+
+    course = models.ForeignKey(Course, on_delete=models.PROTECT, related_name="moves")
+    from_protocol = models.ForeignKey(ProtocolVersion, on_delete=models.PROTECT, related_name="+")
+    to_protocol = models.ForeignKey(ProtocolVersion, on_delete=models.PROTECT, related_name="+")
+    reason = models.TextField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(reason=""), name="course_protocolmove_says_why"),
+            models.CheckConstraint(
+                condition=~Q(from_protocol=models.F("to_protocol")),
+                name="course_protocolmove_moves",
+            ),
         ]
 
 

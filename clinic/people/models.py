@@ -53,8 +53,19 @@ class Staff(models.Model):
         return self.name
 
 
+class HeldRoles(models.Manager["Role"]):
+    """The roles that are held now: an ended one gives nobody anything."""
+
+    def get_queryset(self) -> models.QuerySet[Role]:
+        """Return the roles without an end."""
+        return super().get_queryset().filter(ended_at__isnull=True)
+
+
 class Role(models.Model):
-    """A role that a staff member holds at one site, and nowhere else."""
+    """A role that a staff member holds at one site, and nowhere else. It ends; it is not deleted.
+
+    `objects` and `staff.roles` are the roles held now, `ever` is every one.
+    """
 
     class Name(models.TextChoices):
         COORDINATOR = "coordinator", _("coordinator")
@@ -69,10 +80,26 @@ class Role(models.Model):
     staff = models.ForeignKey(Staff, on_delete=models.PROTECT, related_name="roles")
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
     role = models.CharField(max_length=20, choices=Name.choices)
+    author = models.CharField(max_length=80, default="owner")
+    recorded_at = models.DateTimeField()
+    ended_by = models.CharField(max_length=80, blank=True)
+    ended_at = models.DateTimeField(null=True)
+
+    objects = HeldRoles()
+    ever = models.Manager["Role"]()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["staff", "site", "role"], name="people_role_once")
+            models.UniqueConstraint(
+                fields=["staff", "site", "role"],
+                condition=models.Q(ended_at__isnull=True),
+                name="people_role_held_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ended_at__isnull=True, ended_by="")
+                | (models.Q(ended_at__isnull=False) & ~models.Q(ended_by="")),
+                name="people_role_end_has_its_author",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -113,6 +140,19 @@ class Enrolment(Recorded):
         ]
 
 
+class Room(models.Model):
+    """A room of a site, as its door says: where a session is planned and a monitor stands."""
+
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="rooms")
+    name = models.CharField(max_length=20)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["site", "name"], name="people_room_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class SiteRow(Recorded):
     """A patient's row at a site, with its author and both times of the fact."""
 
@@ -125,3 +165,23 @@ class SiteRow(Recorded):
 
     class Meta:
         abstract = True
+
+
+class EnrolmentOffer(SiteRow):
+    """A patient's agreement to be enrolled at another site too, with a code that opens it once."""
+
+    to_site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
+    consent = models.TextField()
+    code_hash = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(consent=""), name="people_enrolmentoffer_consented"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(site=models.F("to_site")),
+                name="people_enrolmentoffer_elsewhere",
+            ),
+        ]

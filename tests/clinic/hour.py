@@ -17,7 +17,7 @@ from clinic.audit.author import Author
 from clinic.course import actions as course_actions
 from clinic.course import queries as course_queries
 from clinic.course.actions import Reading
-from clinic.course.models import Course, ProtocolVersion, Session, Signature
+from clinic.course.models import Course, Proposal, ProtocolVersion, Session, Signature
 from clinic.database import now
 from clinic.dosing import actions, queries
 from clinic.dosing.models import Infusion, Order, StartAuthorization
@@ -76,15 +76,19 @@ def install(using: str = "migrate") -> None:
 def _sign(protocol: ProtocolVersion, using: str) -> None:
     people = Staff.objects.using(using)
     for code in SITES:
+        asked = {
+            "site_id": code,
+            "protocol": protocol,
+            "digest": protocol.digest,
+            "proposer": people.get(user__username="petra"),
+            "recorded_at": now(),
+        }
         Signature.add(
             using=using,
-            site_id=code,
-            protocol=protocol,
-            digest=protocol.digest,
-            proposer=people.get(user__username="petra"),
+            **asked,
+            proposal=Proposal.add(using=using, **asked, reason="tests"),
             director=people.get(user__username="paul"),
             licence_number="1",
-            recorded_at=now(),
         )
 
 
