@@ -35,6 +35,8 @@ SCALES = {
     "moaas": range(5, -1, -1),
     "dissociation": range(11),
     "nausea": range(11),
+    "pain": range(11),
+    "anxiety": range(11),
     "distress": range(11),
 }
 
@@ -59,6 +61,8 @@ def scales() -> dict[str, str]:
         "moaas": _("Sedation (MOAA/S)"),
         "dissociation": _("Dissociation 0-10"),
         "nausea": _("Nausea 0-10"),
+        "pain": _("Pain 0-10"),
+        "anxiety": _("Anxiety 0-10"),
         "distress": _("Distress 0-10"),
     }
 

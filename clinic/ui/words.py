@@ -110,7 +110,7 @@ SOURCES = {
 
 TRUTHS = {"true": _("yes"), "false": _("no"), "unknown": _("unknown"), "reviewed": _("reviewed")}
 
-UNITS = {"mm[Hg]": "mmHg", "1": "", "mL/min/{1.73_m2}": "mL/min/1.73 m2"}
+UNITS = {"mm[Hg]": "mmHg", "1": "", "Cel": "°C", "mL/min/{1.73_m2}": "mL/min/1.73 m2"}
 TIMES = {"a": _("years"), "wk": _("weeks"), "d": _("days")}
 
 

@@ -51,6 +51,7 @@
     return Boolean(link);
   };
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") document.querySelectorAll(".menu[open], .log[open]").forEach((each) => { each.open = false; });
     const typing = event.target.closest("input, select, textarea, [contenteditable]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || isOff()) return;
     const search = document.querySelector("[data-search]");

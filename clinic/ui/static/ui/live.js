@@ -33,6 +33,8 @@
     const s = Math.max(0, Math.floor(ms / 1000));
     return `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
   };
+  const isFrench = document.documentElement.lang.startsWith("fr");
+  const decimals = (text) => isFrench ? text.replace(/(\d)\.(?=\d)/g, "$1,") : text;
   const say = (node, text) => { if (node && node.textContent !== text) node.textContent = text; };
 
   /* -- what is drawn, four times a second --------------------------------------------------------- */
@@ -114,7 +116,9 @@
   let later = null;  /* a button that is held is not redrawn under the hand */
   const state = (news) => {
     if (held) { later = news; return; }
+    const read = all(".log[open]").length;
     one("state").innerHTML = news.html;
+    if (read) all(".log").forEach((log) => { log.open = true; });
     document.documentElement.dataset.theme = news.theme;
   };
   const took = (event) => {
@@ -134,8 +138,9 @@
     alarm: alarms,
     session: (news) => { state(news); chartDue = true; },
     beat: (news) => {
-      say(one("given"), news.given);
+      say(one("given"), decimals(news.given));
       say(one("elapsed"), news.elapsed);
+      due(news.elapsed);
       root.classList.toggle("no-watch", news.watch_ms === null || news.watch_ms > +data.watchMs);
     },
   };
@@ -151,6 +156,23 @@
   document.addEventListener("visibilitychange", () => { if (!document.hidden) resync(); });
   addEventListener("pageshow", (event) => { if (event.persisted) resync(); });
   addEventListener("pagehide", () => { if (source) source.close(); });
+
+  /* -- the scores of this set come first; nothing moves in a form that somebody is filling in ------- */
+  const scores = document.querySelector("[data-scores]");
+  const numbers = (text) => text.split(" ").filter(Boolean).map(Number);
+  const due = (elapsed) => {
+    const minute = parseInt(elapsed.slice(2), 10);
+    if (!scores || Number.isNaN(minute) || scores.querySelector(":checked, :focus")) return;
+    const rows = all(".score", scores), minutes = rows.flatMap((row) => numbers(row.dataset.minutes));
+    const set = Math.max(0, ...minutes.filter((at) => at <= minute));
+    say(document.querySelector("[data-set]"), `T+${set}`);
+    for (const row of rows) {
+      const [from, to] = numbers(row.dataset.window);
+      const asked = numbers(row.dataset.minutes).includes(set) || (from <= minute && minute <= to);
+      const place = scores.querySelector(asked ? "[data-now]" : "[data-later]");
+      if (row.parentElement !== place) place.append(row);
+    }
+  };
 
   /* -- forms: sent without leaving the page, so that the sound stays allowed ------------------------ */
   const send = async (form, button) => {
