@@ -269,9 +269,17 @@ def answer_after(course: Course, verdict: Verdict, at: datetime) -> Answer:
     return verdict.after(lifts(course, at), moment(at, course.site))
 
 
+def decisions_of(course: Course) -> QuerySet[Decision]:
+    """Return the Decisions of the course, newest first.
+
+    The Verdict and Chart stored with each are large, and read only when they are asked for.
+    """
+    return course.decisions.defer("verdict", "chart").order_by("-decided_at")
+
+
 def last_decision(course: Course, stage: str) -> Decision | None:
     """Return the newest Decision of the course at a stage, or None."""
-    return course.decisions.filter(stage=stage).order_by("-decided_at").first()
+    return decisions_of(course).filter(stage=stage).first()
 
 
 def active_consent(course: Course, scope: str) -> Consent | None:

@@ -13,10 +13,10 @@ from uuid import UUID
 from django.shortcuts import get_object_or_404
 
 from clinic.course import queries as course_queries
-from clinic.course.models import Course, Decision, Fact, Session, TaskEntry
+from clinic.course.models import Course, Decision, Fact, Override, Session, TaskEntry
+from clinic.dosing.body import Body, body_of, dosing_weight_of
 from clinic.dosing.models import Association, Infusion, Order
 from kap import course as kap_course
-from kap.ceilings import DoseError
 from kap.chart import Chart, Source
 from kap.chart import Fact as Told
 from kap.chart_json import write_fact
@@ -25,8 +25,8 @@ from kap.facts import FactType, vocabulary
 from kap.finding import Finding
 from kap.protocol import Protocol
 from kap.rule import RuleCondition
-from kap.verdict import Answer, Verdict
-from kap.weight import DosingWeight, dosing_weight
+from kap.verdict import Answer, Lift, Verdict
+from kap.weight import DosingWeight
 
 # Facts that only the clinic's own pages may state, and the roles that state them there.
 STATED_HERE = {
@@ -125,7 +125,11 @@ def untold(session: Session, at: datetime) -> list[Told]:
 
     An action writes them; a page that only reads hands them to the gate (fold == Facts).
     """
-    facts = [*dose_facts(session, at), *_mass_index(session, at)]
+    return _untold(session, at, body_of(session, at))
+
+
+def _untold(session: Session, at: datetime, body: Body) -> list[Told]:
+    facts = [*dose_facts(session, at), *_mass_index(session, body)]
     rows = course_queries.facts_of(session.patient, at).filter(
         source="record", name__in={fact.name for fact in facts}
     )
@@ -158,8 +162,8 @@ def dose_facts(session: Session, at: datetime) -> list[Told]:
     return list(kap_course.dose_facts(doses, series_length=series, at=at.astimezone(zone)))
 
 
-def _mass_index(session: Session, at: datetime) -> list[Told]:
-    found = dosing_weight_of(session, at)
+def _mass_index(session: Session, body: Body) -> list[Told]:
+    found = dosing_weight_of(body)
     if found is None:
         return []
     weight, row = found
@@ -201,6 +205,7 @@ class Gate:
     session: Session
     stage: str
     at: datetime
+    body: Body
     more: tuple[Mapping[str, Any], ...] = ()
 
     @cached_property
@@ -228,10 +233,18 @@ class Gate:
         return conditions_met(self.session)
 
     @cached_property
+    def _live(self) -> list[Override]:
+        return course_queries.live_overrides(self.course, self.at)
+
+    @property
+    def _lifts(self) -> list[Lift]:
+        return [course_queries.lift_of(row) for row in self._live]
+
+    @cached_property
     def is_open(self) -> bool:
         """Return whether one may go on, after live overrides and conditions met."""
         moment = course_queries.moment(self.at, self.session.site)
-        lifts = course_queries.lifts(self.course, self.at)
+        lifts = self._lifts
         if self.stage == "order":
             return self.verdict.may_pass("order", lifts, moment, self.met)
         return self.verdict.may_start(lifts, moment, self.met)
@@ -240,7 +253,7 @@ class Gate:
     def after(self) -> Answer:
         """Return the answer after live overrides and conditions met."""
         moment = course_queries.moment(self.at, self.session.site)
-        return self.verdict.after(course_queries.lifts(self.course, self.at), moment, self.met)
+        return self.verdict.after(self._lifts, moment, self.met)
 
     @cached_property
     def to_do(self) -> list[tuple[Finding, RuleCondition]]:
@@ -256,7 +269,7 @@ class Gate:
         """Return the findings a prescriber may override here and that no live override lifts."""
         if "prescriber" not in set(by_roles):
             return []
-        live = {row.rule_id for row in course_queries.live_overrides(self.course, self.at)}
+        live = {row.rule_id for row in self._live}
         return [
             finding
             for finding in self.verdict.findings
@@ -300,10 +313,10 @@ def screening_decision(course: Course) -> Decision | None:
 
 def order_gate(session: Session, at: datetime, plan: DosePlan | None = None) -> Gate:
     """Return stage `order` about this session, with a plan's facts once there is one."""
-    local = at.astimezone(session.site.tz)
+    local, body = at.astimezone(session.site.tz), body_of(session, at)
     asked = list(plan.facts(local)) if plan is not None else []
-    more = [told(fact) for fact in (*untold(session, at), *asked)]
-    return Gate(session, "order", at, (*more, planned_fact(session)))
+    more = [told(fact) for fact in (*_untold(session, at, body), *asked)]
+    return Gate(session, "order", at, body, (*more, planned_fact(session)))
 
 
 def planned_fact(session: Session) -> dict[str, Any]:
@@ -319,38 +332,23 @@ def planned_fact(session: Session) -> dict[str, Any]:
 
 def start_gate(session: Session, order: Order, at: datetime) -> Gate:
     """Return stage `start` about this session and its signed order."""
-    more = [told(fact) for fact in untold(session, at)]
-    return Gate(session, "start", at, (*more, *order_facts(order)))
+    body = body_of(session, at)
+    more = [told(fact) for fact in _untold(session, at, body)]
+    return Gate(session, "start", at, body, (*more, *order_facts(order)))
 
 
 def weight_of(gate: Gate) -> tuple[DosingWeight, Fact] | None:
     """Return the dosing weight and the weight's row, or None where the gate calls it unknown."""
     if any(unknown.fact == "weight" for unknown in gate.verdict.unknowns):
         return None
-    return dosing_weight_of(gate.session, gate.at)
-
-
-def dosing_weight_of(session: Session, at: datetime) -> tuple[DosingWeight, Fact] | None:
-    """Return the dosing weight from the newest weight and height; None where one is missing."""
-    weight, height, male = (latest(session, name, at) for name in ("weight", "height", "sex_male"))
-    if weight is None or weight.value is None or height is None or height.value is None:
-        return None
-    try:
-        return dosing_weight(
-            str(weight.value), str(height.value), male.value if male is not None else None
-        ), weight
-    except DoseError:
-        return None
-
-
-def latest(session: Session, name: str, at: datetime) -> Fact | None:
-    """Return the newest row of a fact, in date or not."""
-    return course_queries.facts_of(session.patient, at).filter(name=name).last()
+    return dosing_weight_of(gate.body)
 
 
 def discharge_gate(session: Session, at: datetime) -> Gate:
     """Return stage `discharge` about this session; the vitals and scores are facts by then."""
-    return Gate(session, "discharge", at, tuple(told(fact) for fact in untold(session, at)))
+    body = body_of(session, at)
+    more = tuple(told(fact) for fact in _untold(session, at, body))
+    return Gate(session, "discharge", at, body, more)
 
 
 def waste_ug(infusion: Infusion) -> int:

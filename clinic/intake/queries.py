@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.shortcuts import get_object_or_404
 
 from clinic.audit.author import Author
@@ -74,15 +74,14 @@ def _unsettled() -> list[Any]:
 def _opened_by_override(courses: Sequence[Course]) -> set[UUID]:
     """Return the keys of the courses whose override opened the way when it was signed."""
     of_these = {"course__in": [course.pk for course in courses]}
-    newest = Decision.objects.filter(stage="screening", **of_these).order_by(
-        "course_id", "-decided_at"
-    )
-    told = {row.course_id: row for row in newest.distinct("course_id")}
+    newest = Decision.objects.filter(stage="screening", **of_these).defer("chart")
+    newest = newest.order_by("course_id", "-decided_at").distinct("course_id")
+    told = {row.course_id: row for row in newest}
     live: dict[UUID, list[Override]] = {course.pk: [] for course in courses}
-    rows = Override.objects.filter(decision__course__in=live).select_related("decision")
-    for row in rows.order_by("recorded_at"):
-        if row.is_live(told[row.decision.course_id].decided_at):
-            live[row.decision.course_id].append(row)
+    rows = Override.objects.filter(decision__course__in=live).order_by("recorded_at")
+    for row in rows.annotate(of_course=F("decision__course")):
+        if row.is_live(told[row.of_course].decided_at):
+            live[row.of_course].append(row)
     return {
         course.pk
         for course in courses

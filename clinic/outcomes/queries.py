@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -87,9 +88,9 @@ def tasks_for(by: Author, course: Course) -> QuerySet[Task]:
     return rows if by.holds(*CLINICIANS) else rows.exclude(kind="safety")
 
 
-def next_session(course: Course, at: datetime) -> Session | None:
-    """Return the soonest session that is still to come."""
-    return course_queries.sessions_of(course).filter(planned_start__gt=at).first()
+def next_of(sessions: Iterable[Session], at: datetime) -> Session | None:
+    """Return the soonest session that is still to come, of sessions in time."""
+    return next((row for row in sessions if row.planned_start > at), None)
 
 
 def find_link(token_hash: str) -> tuple[str, str] | None:
