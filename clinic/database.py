@@ -74,13 +74,19 @@ def running_server(environ: Mapping[str, str] = os.environ) -> Iterator[Server |
 def databases(environ: Mapping[str, str] = os.environ) -> dict[str, dict[str, Any]]:
     """Return Django's DATABASES: `default` for the app or the worker, `migrate` for the owner.
 
-    `CLINIC_PROCESS=worker` makes `default` sign in as `ag_worker`. With `DATABASE_URL`, `migrate`
-    is there only if `DATABASE_MIGRATE_URL` is: a server that serves pages needs no owner.
+    `CLINIC_PROCESS=worker` makes `default` sign in as `ag_worker`, `owner` as the owner. With
+    `DATABASE_URL`, `migrate` is there only if `DATABASE_MIGRATE_URL` is: a server that serves pages
+    needs no owner. Raises ImproperlyConfigured for a process of the owner without it.
     """
     urls = {
         "default": environ.get("DATABASE_URL"),
         "migrate": environ.get("DATABASE_MIGRATE_URL"),
     }
+    is_owner = environ.get("CLINIC_PROCESS") == "owner"
+    if urls["default"] and is_owner:
+        if not urls["migrate"]:
+            raise ImproperlyConfigured("set DATABASE_MIGRATE_URL: this command is the owner's")
+        urls["default"] = urls["migrate"]
     if urls["default"]:
         return {alias: settings(**parse_url(url)) for alias, url in urls.items() if url}
     server = Server(data_folder(environ))

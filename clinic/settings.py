@@ -154,6 +154,7 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+PASSWORD_RESET_TIMEOUT = 3 * 24 * 60 * 60  # seconds: how long a new colleague's link lives
 LOGIN_URL = "/account/login/"
 LOGIN_REDIRECT_URL = "/today/"
 LOGOUT_REDIRECT_URL = "/"
@@ -170,6 +171,9 @@ MFA_ALLOW_UNVERIFIED_EMAIL = True
 # The relying party is `localhost`, which a browser trusts without TLS; a clinic sets its own.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE_COOKIES
 MFA_TOTP_ISSUER = "Afterglow"
+# axes alone counts failed sign-ins: in the database, for every process. allauth's own count is in
+# the memory of one process, and locks in other words.
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None}
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -203,6 +207,7 @@ EMAIL_BACKEND = text(
     if MODE == "demo"
     else "django.core.mail.backends.smtp.EmailBackend",
 )
+EMAIL_TIMEOUT = 10  # seconds: a mail server that is away holds up nobody's page
 EMAIL_FILE_PATH = database.data_folder() / "mail"  # a demonstration's mail is never sent
 DEFAULT_FROM_EMAIL = text("DEFAULT_FROM_EMAIL", "clinic@localhost")
 

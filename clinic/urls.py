@@ -12,6 +12,7 @@ urlpatterns = [
     path("healthz", people.healthz, name="healthz"),
     path("language", people.set_language, name="language"),
     path("admin/ui", ui.gallery, name="gallery"),
+    path("", include("clinic.people.urls")),
     path("account/", include("allauth.account.urls")),
     path("account/mfa/", include("allauth.mfa.urls")),
     path("today/", include("clinic.today.urls")),

@@ -119,6 +119,12 @@ def worker(name: str) -> Author:
     return Author(f"worker:{name}", name, "worker", sites, purpose="operations")
 
 
+def owner() -> Author:
+    """Return the author of a command that the owner of the database runs, for every site."""
+    sites = tuple(Site.objects.order_by("code").values_list("code", flat=True))
+    return Author("owner:command", "owner", "owner", sites, purpose="operations")
+
+
 def staff_author(
     staff: Staff, allowed: tuple[str, ...], purpose: str = "treatment"
 ) -> Author | None:
@@ -244,6 +250,20 @@ def second_person(
         )
     found: Staff = staff
     return found
+
+
+def confirm_person(request: HttpRequest, password: str) -> Staff:
+    """Return the person signed in, who gave their own password once more.
+
+    Raises PermissionError, in words for the person at the screen; failures count for the lock-out.
+    """
+    from django.contrib.auth import authenticate
+
+    found = authenticate(request, username=request.user.get_username(), password=password)
+    if found is None or found != request.user:
+        raise PermissionError(_("This is not your password; type it again."))
+    staff: Staff = found.staff
+    return staff
 
 
 class ClinicRequest(HttpRequest):

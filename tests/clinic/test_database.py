@@ -65,6 +65,14 @@ def test_the_owner_signs_in_by_an_address_of_its_own() -> None:
     assert database.databases(urls)["migrate"]["USER"] == "own"
 
 
+def test_a_command_of_the_owner_signs_in_as_the_owner_of_another_database_too() -> None:
+    urls = {"DATABASE_URL": "postgres://app@/kap", "CLINIC_PROCESS": "owner"}
+    own = database.databases(urls | {"DATABASE_MIGRATE_URL": "postgres://own@/kap"})
+    assert {entry["USER"] for entry in own.values()} == {"own"}
+    with pytest.raises(ImproperlyConfigured, match="set DATABASE_MIGRATE_URL"):
+        database.databases(urls)
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from clinic import commands, database, settings
+from clinic.postgres_roles import roles_sql
 
 
 @pytest.mark.parametrize(("said", "read"), [("true", True), ("TRUE", True), ("false", False)])
@@ -50,6 +51,8 @@ def test_the_secret_is_made_once_and_read_by_its_owner_alone(
         (["demo"], "demo", None),
         (["watch"], None, "worker"),
         (["mllp"], None, "worker"),
+        (["site", "add"], None, "owner"),
+        (["staff", "add"], None, "owner"),
         (["serve"], None, None),
     ],
 )
@@ -71,3 +74,22 @@ def test_a_command_runs_while_the_server_is_held_up(
     commands.main()
     assert told == ["up", ["clinic", *words], "down"]
     assert (os.environ.get("CLINIC_MODE"), os.environ.get("CLINIC_PROCESS")) == (mode, process)
+
+
+def test_the_roles_of_another_postgresql_are_printed_before_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["clinic", "roles-sql", "harbour"])
+    monkeypatch.setattr(database, "running_server", None)  # asked, it would fail
+    commands.main()
+    assert capsys.readouterr().out == roles_sql("harbour")
+
+
+def test_allauth_counts_no_failed_sign_in_beside_axes() -> None:
+    from allauth.account import app_settings
+
+    assert (app_settings.RATE_LIMITS["login"], app_settings.RATE_LIMITS["login_failed"]) == (
+        None,
+        None,
+    )
+    assert settings.EMAIL_TIMEOUT

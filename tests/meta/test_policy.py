@@ -19,6 +19,7 @@ PUBLIC = {
     "language",
     "account_login",
     "account_inactive",
+    "people:welcome",
     "mfa_authenticate",
     "mfa_login_webauthn",
     "self_check:start",
