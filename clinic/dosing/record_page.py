@@ -45,7 +45,9 @@ def milligrams(micrograms: int | None) -> str:
 
 def cuffs(live: Live) -> list[dict[str, Any]]:
     """Return each cuff reading with the newest stream values of the minute before it."""
-    rows = list(standing(live.session).order_by("observed_at", "received_at"))
+    read = standing(live.session).order_by("observed_at", "received_at")
+    # A set typed at once has one time: its other values are read before its pressure asks for them.
+    rows = sorted(read, key=lambda row: (row.observed_at, row.vital == SYSTOLIC))
     low = {row.observed_at: row.value for row in rows if row.vital == DIASTOLIC}
     newest: dict[str, Any] = {}
     found = []

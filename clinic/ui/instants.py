@@ -29,11 +29,12 @@ FRENCH_ZONES = {
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """One instant in words: ISO, at the site, on the reader's own wall ("" if the same)."""
+    """One instant in words: ISO, at the site, on the reader's wall ("" if the same), its hour."""
 
     iso: str
     text: str
     reader: str = ""
+    clock: str = ""
 
 
 def french() -> bool:
@@ -53,7 +54,8 @@ def instant(at: Any, zone: str, reader_zone: str = "") -> Instant | None:
         return None
     here = _wall(moment, zone)
     reader = _wall(moment, reader_zone) if reader_zone and reader_zone != zone else ""
-    return Instant(moment.astimezone(UTC).isoformat(), here, reader)
+    clock = _clock(moment.astimezone(ZoneInfo(zone) if zone else UTC))
+    return Instant(moment.astimezone(UTC).isoformat(), here, reader, clock)
 
 
 def _moment(at: Any) -> datetime | None:
@@ -67,11 +69,13 @@ def _wall(moment: datetime, zone: str) -> str:
     local = moment.astimezone(ZoneInfo(zone) if zone else UTC)
     name = local.tzname() or ""
     if french():
-        clock, name = f"{local:%H} h {local:%M}", FRENCH_ZONES.get(name, name)
-    else:
-        clock = f"{local:%H:%M}"
+        name = FRENCH_ZONES.get(name, name)
     place = zone.rpartition("/")[2].replace("_", " ")
-    return f"{day(local.date())}, {clock} {name} {place}".rstrip()
+    return f"{day(local.date())}, {_clock(local)} {name} {place}".rstrip()
+
+
+def _clock(local: datetime) -> str:
+    return f"{local:%H} h {local:%M}" if french() else f"{local:%H:%M}"
 
 
 def age(born: date, today: date) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -79,3 +80,15 @@ def _score(field: BoundField, times: due.Times) -> Score:
 def vital_label(code: str) -> str:
     """Return a vital sign as its label beside an input says it: its name and unit."""
     return f"{vital_names().get(code, code)} ({words.unit(vitals()[code].unit)})"
+
+
+@register.filter
+def read_off(fields: Iterable[BoundField]) -> list[BoundField]:
+    """Return questions in their order, but each upper pressure just before its lower one."""
+    rows = list(fields)
+    for upper in [row for row in rows if row.name.startswith("systolic")]:
+        lower = upper.name.replace("systolic", "diastolic")
+        place = next((n for n, row in enumerate(rows) if row.name == lower), None)
+        if place is not None and place < rows.index(upper):
+            rows.insert(place, rows.pop(rows.index(upper)))
+    return rows

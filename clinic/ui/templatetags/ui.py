@@ -193,30 +193,43 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A field taken apart: "choices", "tick" or "plain"; its id, widget and options."""
+    """A field taken apart: "choices", "tick" or "plain"; its id, widget, options and help."""
 
     kind: str
     id: str
     widget: SafeString | str
     described_by: str
     options: tuple[Option, ...]
+    help: str
 
 
 @register.simple_tag
 def field_parts(field: BoundField, prefix: str = "") -> Parts:
     """Return a bound field in parts, each naming its help and errors to a screen reader."""
     place = f"{prefix}-{field.auto_id}" if prefix else field.auto_id
-    described = _described_by(field, place)
+    told = str(field.help_text or _span(field.field))
+    described = _described_by(field, place, told)
     widget = field.field.widget
     if isinstance(widget, forms.RadioSelect | forms.CheckboxSelectMultiple):
-        return Parts("choices", place, "", described, _options(field, place))
+        return Parts("choices", place, "", described, _options(field, place), told)
     attrs: dict[str, Any] = {"id": place}
     if described:
         attrs["aria-describedby"] = described
     if field.errors:
         attrs["aria-invalid"] = "true"
     kind = "tick" if isinstance(widget, forms.CheckboxInput) else "plain"
-    return Parts(kind, place, field.as_widget(_kept(widget), attrs=attrs), described, ())
+    return Parts(kind, place, field.as_widget(_kept(widget), attrs=attrs), described, (), told)
+
+
+def _span(field: forms.Field) -> str:
+    """Return what a number may be, where it has both ends; its unit stands in the label."""
+    low, high = getattr(field, "min_value", None), getattr(field, "max_value", None)
+    if not isinstance(field, forms.DecimalField) or low is None or high is None:
+        return ""
+    return _("From %(low)s to %(high)s") % {
+        "low": words.number(str(low)),
+        "high": words.number(str(high)),
+    }
 
 
 def _kept(widget: forms.Widget) -> forms.Widget:
@@ -227,8 +240,8 @@ def _kept(widget: forms.Widget) -> forms.Widget:
     return forms.TextInput({"inputmode": "decimal", "autocomplete": "off", **keep})
 
 
-def _described_by(field: BoundField, place: str) -> str:
-    helps = [f"{place}-help"] if field.help_text else []
+def _described_by(field: BoundField, place: str, told: str) -> str:
+    helps = [f"{place}-help"] if told else []
     return " ".join(helps + [f"{place}-error-{n}" for n, _e in enumerate(field.errors, start=1)])
 
 
