@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Self
+from uuid import UUID
 
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from clinic.course import queries as course_queries
 from clinic.course.models import Fact, Session
-from clinic.dosing import queries
 from clinic.dosing.models import Alarm
 from kap import alarm as kap_alarm
 from kap.limit import Level, Signal, signals
@@ -21,15 +22,21 @@ from kap.protocol import load
 from kap.quantity import shown
 
 STALE = "stale"
+PRESSURES = ("systolic", "diastolic")
 BASELINE_READINGS = 2
 MARKS = {"low": "*", "medium": "**", "high": "***"}
 
 
 def signals_of(session: Session, *, with_baseline: bool = False) -> Mapping[str, Signal]:
     """Return the signals of the course's protocol, with the mean before the dose where wanted."""
+    before = baselines([session]).get(session.pk, {}) if with_baseline else {}
+    return known_signals(session, before)
+
+
+def known_signals(session: Session, before: Mapping[str, Decimal]) -> Mapping[str, Signal]:
+    """Return the signals of the course's protocol with these means before the dose."""
     protocol = course_queries.protocol_of(session.course)
-    pair = tuple(baseline(session, v) for v in ("systolic", "diastolic")) if with_baseline else ()
-    return _signals(protocol.id, protocol.version, *(pair or (None, None)))
+    return _signals(protocol.id, protocol.version, before.get("systolic"), before.get("diastolic"))
 
 
 @lru_cache(maxsize=256)
@@ -40,20 +47,31 @@ def _signals(
     return signals(tables, {"systolic": systolic, "diastolic": diastolic})
 
 
-def baseline(session: Session, name: str) -> Decimal | None:
-    """Return the mean of the last two readings before the dose; None before it, or with fewer."""
-    infusion = queries.infusion_of(session)
-    if infusion is None:
-        return None
+def baselines(sessions: Iterable[Session]) -> dict[UUID, dict[str, Decimal]]:
+    """Return, by session, the means of the last two pressures before the dose.
+
+    No mean before the dose, nor of fewer readings.
+    """
     told = Fact.objects.filter(
-        session=session,
-        name=name,
-        observed_at__lte=infusion.started_at,
+        session__in=list(sessions),
+        name__in=PRESSURES,
+        session__infusion__started_at__gte=F("observed_at"),
         value__isnull=False,
         corrected_by__isnull=True,
     ).order_by("-observed_at", "-recorded_at")
-    values = [Decimal(str(row.value)) for row in told[:BASELINE_READINGS]]
-    return sum(values, Decimal(0)) / 2 if len(values) == BASELINE_READINGS else None
+    values: dict[UUID, dict[str, list[Decimal]]] = {}
+    for session_id, name, value in told.values_list("session_id", "name", "value"):
+        last = values.setdefault(session_id, {}).setdefault(name, [])
+        if len(last) < BASELINE_READINGS:
+            last.append(Decimal(str(value)))
+    return {
+        session_id: {
+            name: sum(last, Decimal(0)) / BASELINE_READINGS
+            for name, last in found.items()
+            if len(last) == BASELINE_READINGS
+        }
+        for session_id, found in values.items()
+    }
 
 
 # -- silence as a technical alarm -----------------------------------------------------------------

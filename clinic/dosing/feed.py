@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
@@ -25,8 +25,16 @@ RETRY_SECONDS = 0.5
 
 def announce(session_id: uuid.UUID, seq: int) -> None:
     """Tell every process that the session's log has reached `seq`; delivered at commit."""
+    announce_all({session_id: seq})
+
+
+def announce_all(reached: Mapping[uuid.UUID, int]) -> None:
+    """Tell every process how far the logs of these sessions have come; delivered at commit."""
+    notices = [f"{session_id} {seq}" for session_id, seq in reached.items()]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{session_id} {seq}"])
+        cursor.execute(
+            "SELECT pg_notify(%s, notice) FROM unnest(%s::text[]) AS notice", [CHANNEL, notices]
+        )
 
 
 @dataclass(eq=False)

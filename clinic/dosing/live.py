@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, Max, Min, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from clinic.course import queries as course_queries
@@ -17,15 +18,15 @@ from clinic.course.models import Session
 from clinic.dosing import queries
 from clinic.dosing.alarms import AlarmRow, rows_of
 from clinic.dosing.models import Heartbeat, Observation, Order, SessionEvent
+from clinic.dosing.seen import RANGE, Seen
 from kap import observation as kap_observation
 from kap.log import Event
-from kap.observation import StaleLimits, duration, stale_limits
+from kap.observation import StaleLimits, duration, stale_limits, vitals
 from kap.protocol import Protocol
 from kap.quantity import shown
 from kap.session import Phase, SessionState, fold
 
 WATCH = "watch"
-RANGE = timedelta(minutes=10)
 SYSTOLIC, DIASTOLIC, MEAN = "systolic", "diastolic", "mean_pressure"
 CUFF = "nibp"
 CUFF_VITALS = (SYSTOLIC, DIASTOLIC)
@@ -70,20 +71,35 @@ def observation_of(row: Observation) -> kap_observation.Observation:
     )
 
 
-def standing(session: Session) -> QuerySet[Observation]:
+def standing(*sessions: Session | UUID) -> QuerySet[Observation]:
     """Return the readings that stand: a corrected one is left out, though never removed."""
     corrected = Observation.objects.filter(corrects=OuterRef("pk"))
-    return Observation.objects.filter(session=session).exclude(Exists(corrected))
+    return Observation.objects.filter(session__in=sessions).exclude(Exists(corrected))
+
+
+# One probe of the index for each vital of each session, however long the sessions have run.
+NEWEST = """
+    SELECT newest.*
+    FROM unnest(%s::uuid[]) AS wanted (id), unnest(%s::text[]) AS vital (code), LATERAL (
+        SELECT * FROM dosing_observation AS seen
+        WHERE seen.session_id = wanted.id AND seen.vital = vital.code AND NOT EXISTS (
+            SELECT FROM dosing_observation AS right_one WHERE right_one.corrects_id = seen.id)
+        ORDER BY seen.observed_at DESC, seen.received_at DESC, seen.id DESC LIMIT 1
+    ) AS newest
+"""
+
+
+def newest(sessions: Iterable[UUID]) -> dict[UUID, dict[str, Observation]]:
+    """Return, by session, the newest reading of each vital, by its own time, that stands."""
+    found: dict[UUID, dict[str, Observation]] = {pk: {} for pk in sessions}
+    for row in Observation.objects.raw(NEWEST, [list(found), list(vitals())]):
+        found[row.session_id][row.vital] = row
+    return found
 
 
 def latest(session: Session) -> dict[str, Observation]:
-    """Return the newest reading of each vital, by its own time."""
-    rows = (
-        standing(session)
-        .select_related("association")
-        .order_by("vital", "-observed_at", "-received_at", "-id")
-    )
-    return {row.vital: row for row in rows.distinct("vital")}
+    """Return the newest reading of each vital of one session."""
+    return newest([session.pk])[session.pk]
 
 
 def fold_of(session: Session, order: Order | None) -> SessionState:
@@ -138,10 +154,10 @@ class Tile:
 
 
 class Live:
-    """One session at one instant."""
+    """One session at one instant; with what was `seen` of it, where that is kept."""
 
-    def __init__(self, session: Session, at: datetime) -> None:
-        self.session, self.at = session, at
+    def __init__(self, session: Session, at: datetime, seen: Seen | None = None) -> None:
+        self.session, self.at, self.seen = session, at, seen
 
     @cached_property
     def protocol(self) -> Protocol:
@@ -195,7 +211,7 @@ class Live:
     @cached_property
     def latest(self) -> dict[str, Observation]:
         """Return the newest reading of each vital."""
-        return latest(self.session)
+        return latest(self.session) if self.seen is None else self.seen.latest
 
     @cached_property
     def tiles(self) -> list[Tile]:
@@ -229,14 +245,14 @@ class Live:
         return f"{shown(row.value)}/{shown(low.value) if low is not None and together else '--'}"
 
     def _range(self, vital: str) -> str:
-        low, high = self._ranges.get(SYSTOLIC if vital == CUFF else vital, (None, None))
-        return f"{shown(low)}–{shown(high)}" if low is not None and high is not None else ""
+        found = self._ranges.get(SYSTOLIC if vital == CUFF else vital)
+        return f"{shown(found[0])}–{shown(found[1])}" if found else ""
 
     @cached_property
-    def _ranges(self) -> dict[str, tuple[Decimal | None, Decimal | None]]:
+    def _ranges(self) -> Mapping[str, tuple[Decimal, Decimal]]:
         """Return the lowest and highest reading of the last ten minutes, by vital."""
-        from django.db.models import Max, Min
-
+        if self.seen is not None:
+            return self.seen.ranges(self.at)
         rows = (
             standing(self.session)
             .filter(observed_at__gt=self.at - RANGE)

@@ -1,4 +1,4 @@
-"""HL7 v2 over MLLP: frames on a socket. What a frame means is decided by `actions.receive`.
+"""HL7 v2 over MLLP: frames on a socket. What they mean is decided by `actions.receive_all`.
 
 A frame is VT, message, FS CR; nothing outside a frame is data. Too long, too slow or too many ends
 the connection, never the listener. Rules: docs/algorithms/live-feed.md.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+
+from clinic.dosing.together import Together
 
 VT, FS, CR = b"\x0b", b"\x1c", b"\r"
 END = FS + CR
@@ -17,7 +19,19 @@ END = FS + CR
 log = logging.getLogger(__name__)
 
 # The acknowledgements to send, or None: not stored, so that the sender must send again.
-Answer = Callable[[bytes, str], Awaitable[tuple[bytes, ...] | None]]
+Answers = tuple[bytes, ...] | None
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One message as it came: its bytes, and who sent them."""
+
+    raw: bytes
+    peer: str
+
+
+# What becomes of messages, in the order given.
+Store = Callable[[Sequence[Arrival]], Awaitable[Sequence[Answers]]]
 
 
 @dataclass(frozen=True)
@@ -74,9 +88,20 @@ def framed(message: bytes) -> bytes:
 class Listener:
     """The server: each message is answered before the next of its connection is read."""
 
-    answer: Answer
+    store: Store
     caps: Caps = field(default_factory=Caps)
     open: int = 0
+
+    def __post_init__(self) -> None:
+        self._together: Together[Arrival, Answers] = Together(self._stored)
+
+    async def _stored(self, arrived: Sequence[Arrival]) -> Sequence[Answers | Exception]:
+        """Store what waits together; None (no acknowledgement) when that failed."""
+        try:
+            return await self.store(arrived)
+        except Exception as error:
+            log.error("messages were not stored: %s", type(error).__name__)
+            return [None] * len(arrived)
 
     async def start(self, host: str, port: int) -> asyncio.Server:
         """Listen; port 0 lets the system choose."""
@@ -110,7 +135,7 @@ class Listener:
                 return
             for message in frames.feed(data):
                 begun = None
-                replies = await self.answer(message, peer)
+                replies = await self._together.ask(Arrival(message, peer))
                 if replies is None:
                     return
                 for reply in replies:

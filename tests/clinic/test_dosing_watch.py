@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from uuid import uuid4
 
+import psycopg
 import pytest
-from django.db import OperationalError, connection
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+)
+from django.test.utils import CaptureQueriesContext
 
 from clinic.audit import actions as audit
-from clinic.database import now
-from clinic.dosing import actions, live
+from clinic.course.models import Session
+from clinic.database import embedded, now
+from clinic.dosing import actions, faults, live
 from clinic.dosing.management.commands import watch
 from clinic.dosing.models import Device, SessionEvent
 from clinic.people import access
@@ -91,10 +102,6 @@ def test_it_beats_and_seals() -> None:
 
 def test_one_process_watches_at_a_time(monitored: hour.Hour, hour_database: str) -> None:
     assert monitored
-    import psycopg
-
-    from clinic.database import embedded
-
     server = embedded()
     assert server is not None
     with psycopg.connect(server.url("ag_app", hour_database), autocommit=True) as other:
@@ -128,4 +135,145 @@ def test_a_restart_of_the_database_is_waited_out(
     with pytest.raises(KeyboardInterrupt):
         watch.Command().handle()
     assert len(looks) == 2
+    connection.close()
+
+
+# -- who waits for whom ---------------------------------------------------------------------------
+
+
+@contextmanager
+def a_monitor_writes(session: Session, database: str) -> Iterator[None]:
+    """Hold the session's log and alarms in another transaction, as a message that is stored."""
+    server = embedded()
+    assert server is not None
+    with psycopg.connect(server.url("ag_app", database)) as other:
+        other.execute("SELECT set_config('afterglow.sites', 'toronto', true)")
+        other.execute("SELECT FROM dosing_loghead WHERE session_id = %s FOR UPDATE", [session.pk])
+        other.execute("SELECT FROM dosing_alarm WHERE session_id = %s FOR UPDATE", [session.pk])
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '300ms'")
+        yield
+
+
+def test_a_watch_that_changes_nothing_waits_for_no_monitor(
+    monitored: hour.Hour, hour_database: str
+) -> None:
+    watch.look()
+    with a_monitor_writes(monitored.session, hour_database):
+        watch.look()
+
+
+def test_a_watch_that_changes_an_alarm_waits_for_the_monitor(
+    monitored: hour.Hour, hour_database: str, clock: Clock
+) -> None:
+    """The other half: what the monitor is writing may be the very value that was missed."""
+    clock.step(11)
+    with (
+        a_monitor_writes(monitored.session, hour_database),
+        pytest.raises(OperationalError, match="lock"),
+    ):
+        watch.look()
+
+
+@pytest.mark.parametrize("who", ["the watch", "a hand", "a monitor"])
+def test_whoever_steps_an_alarm_holds_the_log_first(
+    monitored: hour.Hour, clock: Clock, who: str
+) -> None:
+    """Always in one order: else a watch, a monitor and a hand that meet wait in a circle."""
+    clock.step(11)
+    watch.look()
+    with CaptureQueriesContext(connection) as asked:
+        if who == "the watch":
+            with access.acting(hour.author("alice")) as by:
+                actions.acknowledge(session=monitored.session, signal="stale spo2", by=by)
+            asked.initial_queries = len(connection.queries_log)
+            clock.step(121)
+            watch.look()
+        with access.acting(hour.author("alice")) as by:
+            if who == "a hand":
+                actions.acknowledge(session=monitored.session, signal="stale spo2", by=by)
+            elif who == "a monitor":
+                at = now()
+                seen = [Reading("spo2", Decimal(97), "%", observed_at=at, received_at=at)]
+                actions.record_observations(session=monitored.session, seen=seen, by=by)
+    locks = [
+        table
+        for one in asked.captured_queries
+        for table in ("dosing_loghead", "dosing_alarm")
+        if table in one["sql"] and ("FOR UPDATE" in one["sql"] or "INSERT INTO" in one["sql"])
+    ]
+    assert locks[0] == "dosing_loghead"
+    assert "dosing_alarm" in locks
+
+
+# -- what went wrong ------------------------------------------------------------------------------
+
+
+def failed(state: str | None, kind: type[Exception] = OperationalError) -> Exception:
+    """An error of Django's with psycopg's behind it."""
+    error, cause = kind("MRN TOR-00001"), Exception()
+    cause.sqlstate = state  # type: ignore[attr-defined]  # as psycopg's errors have it
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "away", "passing"),
+    [
+        (failed(None), "the connection to the database was lost", True, False),
+        (failed("57P01"), "the connection to the database was lost", True, False),
+        (failed("08006"), "the connection to the database was lost", True, False),
+        (failed(None, InterfaceError), "the connection to the database was lost", True, False),
+        (failed("40P01"), "two transactions waited for each other", False, True),
+        (failed("55P03"), "a lock was not free in time", False, True),
+        (failed("53100"), "the database's disk is full", False, False),
+        (failed("53300"), "the database is out of a resource", False, False),
+        (failed("23505", IntegrityError), "a constraint refused a row", False, False),
+        (failed("42501", ProgrammingError), "a permission was refused", False, False),
+        (failed("P0001", ProgrammingError), "the database refused", False, False),
+        (ValueError("MRN TOR-00001"), "an error of the program", False, False),
+    ],
+)
+def test_each_fault_of_the_database_has_its_own_words(
+    error: Exception, words: str, away: bool, passing: bool
+) -> None:
+    assert faults.told(error).startswith(f"{words} (")
+    assert "TOR" not in faults.told(error)  # an error's own text may hold values
+    assert (faults.is_away(error), faults.is_passing(error)) == (away, passing)
+
+
+@pytest.mark.parametrize(("state", "keeps"), [("23514", True), ("57P01", False)])
+def test_a_fault_that_is_no_lost_connection_keeps_the_watch(
+    monitored: hour.Hour,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    state: str,
+    keeps: bool,
+) -> None:
+    assert monitored
+    looks, asked = [], []
+    hold = watch.hold_watch
+
+    def look() -> int:
+        looks.append("look")
+        if len(looks) == 1:
+            raise failed(state)
+        return 0
+
+    def rest(_seconds: float) -> None:
+        if len(looks) >= 2:
+            raise KeyboardInterrupt
+
+    def holds() -> bool:
+        asked.append("hold")
+        return hold()
+
+    monkeypatch.setattr(watch, "look", look)
+    monkeypatch.setattr(watch, "hold_watch", holds)
+    monkeypatch.setattr(watch.time, "sleep", rest)
+    with pytest.raises(KeyboardInterrupt):
+        watch.Command().handle()
+    assert len(asked) == (1 if keeps else 2)
+    assert state in caplog.text
+    assert ("lost" in caplog.text) is not keeps
     connection.close()

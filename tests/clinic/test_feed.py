@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -19,7 +21,10 @@ from django.test import RequestFactory
 
 from clinic.audit.models import Event
 from clinic.database import now
-from clinic.dosing import actions, feed, stream
+from clinic.dosing import actions, feed, kept, live, stream
+from clinic.dosing import seen as seen_of
+from clinic.dosing.actions.log import next_seq
+from clinic.dosing.models import Observation, SessionEvent
 from clinic.people import access
 from clinic.people.models import Role
 from kap.observation import Observation as Reading
@@ -169,12 +174,173 @@ def test_a_page_that_comes_back_hears_only_what_it_missed(running: hour.Hour) ->
 def test_a_page_too_far_behind_gets_a_snapshot(
     running: hour.Hour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "BACKLOG", 1)
+    monkeypatch.setattr(kept, "BACKLOG", 1)
     for value in (70, 71, 72):
         read(running.session, value)
     with place_of("alice", running.session, after=0) as place:
         names = [news.name for news in stream.fetch(place, beat=False)]
     assert names == ["snapshot"]
+
+
+def raise_alarm(session: Any) -> None:
+    """Commit a reading and the alarm it raises: two numbers, one commit."""
+    try:
+        with access.acting(hour.author("alice")) as by:
+            at = now()
+            seen = [Reading("spo2", Decimal(60), "%", observed_at=at, received_at=at)]
+            actions.record_observations(session=session, seen=seen, by=by)
+            actions.say(session=session, id=uuid4(), text="alarm", by=by)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("between", ["readings and lines", "head and readings"])
+def test_no_line_is_missed_that_is_committed_while_a_page_fetches(
+    running: hour.Hour, monkeypatch: pytest.MonkeyPatch, between: str
+) -> None:
+    """The head is read first: what is committed after it belongs to the next fetch, whole."""
+    model = SessionEvent if between == "readings and lines" else Observation
+    raw, done = model.objects.raw, threading.Event()
+
+    def meanwhile(*given: Any) -> Any:
+        if not done.is_set():
+            done.set()
+            other = threading.Thread(target=raise_alarm, args=[running.session])
+            other.start()
+            other.join()
+        return raw(*given)
+
+    with place_of("alice", running.session) as place:
+        stream.fetch(place, beat=False)
+        read(running.session, 80)
+        monkeypatch.setattr(model.objects, "raw", meanwhile)
+        heard = [news.name for news in stream.fetch(place, beat=False)]
+        assert done.is_set()
+        heard += [news.name for news in stream.fetch(place, beat=False)]
+    assert heard.count("session") == 1
+
+
+def test_what_is_kept_of_a_session_is_what_its_rows_say(running: hour.Hour) -> None:
+    """Kept between fetches, an older reading, a pressure and another vital among them."""
+
+    def say(vital: str, value: int, unit: str, seconds_ago: int) -> None:
+        with access.acting(hour.author("alice")) as by:
+            at = now() - timedelta(seconds=seconds_ago)
+            seen = [Reading(vital, Decimal(value), unit, observed_at=at, received_at=at)]
+            actions.record_observations(session=running.session, seen=seen, by=by)
+
+    known = kept.Kept()
+    told = [
+        ("heart_rate", 80, "/min", 900),
+        ("heart_rate", 84, "/min", 5),
+        ("heart_rate", 70, "/min", 30),
+        ("systolic", 121, "mm[Hg]", 20),
+        ("spo2", 97, "%", 1),
+    ]
+    for one in told:
+        say(*one)
+        with access.acting(hour.author("alice")):
+            seen = known.seen({running.session.pk: running.session})[running.session.pk]
+            fast = live.Live(running.session, now(), seen)
+            slow = live.Live(running.session, fast.at)
+            assert fast.latest == slow.latest
+            assert [tile.news() for tile in fast.tiles] == [tile.news() for tile in slow.tiles]
+    assert seen.latest["heart_rate"].value == 84
+    assert seen.came_since(seen.seq - 2) == [
+        (seen.seq - 1, "vital", "systolic"),
+        (seen.seq, "vital", "spo2"),
+    ]
+
+
+def test_a_corrected_reading_leaves_what_is_kept(running: hour.Hour) -> None:
+    read(running.session, 80)
+    read(running.session, 190)
+    known = kept.Kept()
+    with access.acting(hour.author("alice")):
+        here = {running.session.pk: running.session}
+        assert known.seen(here)[running.session.pk].latest["heart_rate"].value == 190
+        wrong = Observation.objects.get(value=190)
+        values = {
+            name: getattr(wrong, name)
+            for name in ("session", "site_id", "patient_id", "author", "author_role", "unit")
+        }
+        Observation.add(
+            **values,
+            recorded_at=now(),
+            seq=next_seq(running.session),
+            vital="spo2",
+            value=96,
+            observed_at=now(),
+            received_at=now(),
+            source="staff",
+            corrects=wrong,
+        )
+        seen = known.seen(here)[running.session.pk]
+        assert seen.latest["heart_rate"].value == 80
+        assert seen.ranges(now())["heart_rate"] == (80, 80)
+
+
+def test_what_came_is_kept_as_long_as_a_page_may_be_behind(
+    running: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = seen_of.Seen(0)
+    one.take(300, [], [(number, "said") for number in range(1, 301)])
+    assert one.came_since(99) is None
+    assert [number for number, _, _ in one.came_since(298) or []] == [299, 300]
+    assert one.came_since(301) is None  # a number of another database's
+    monkeypatch.setattr(kept, "MOST", 0)
+    known = kept.Kept()
+    with access.acting(hour.author("alice")):
+        known.seen({running.session.pk: running.session})
+        assert known.seen({}) == {}
+    assert known._seen == {}
+
+
+def test_pages_of_one_sign_in_are_fetched_in_one_transaction(
+    running: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    fetch_all = stream.fetch_all
+
+    def counted(asked: Any, known: Any) -> Any:
+        looked.append(len(asked))
+        return fetch_all(asked, known)
+
+    monkeypatch.setattr(stream, "fetch_all", counted)
+
+    async def scene(alice: stream.Place, bob: stream.Place) -> list[Any]:
+        pages = stream.of_this_process()
+        again = stream.Place(alice.request, alice.session_id, None)
+        asked = [pages.news(place, beat=False) for place in (alice, bob, again)]
+        return await asyncio.gather(*asked)
+
+    with place_of("alice", running.session) as alice, place_of("bob", running.session) as bob:
+        found = asyncio.run(scene(alice, bob))
+    assert sorted(looked) == [1, 2]
+    assert [[news.name for news in one] for one in found] == [["snapshot"]] * 3
+
+
+def test_what_breaks_one_readers_fetch_ends_no_other_readers_page(
+    running: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader_of = stream.reader_of
+
+    def breaks(request: Any) -> Any:
+        if request.by.name == hour.author("bob").name:
+            raise RuntimeError
+        return reader_of(request)
+
+    monkeypatch.setattr(stream, "reader_of", breaks)
+
+    async def scene(*places: stream.Place) -> list[Any]:
+        pages = stream.of_this_process()
+        asked = [pages.news(place, beat=False) for place in places]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    with place_of("alice", running.session) as alice, place_of("bob", running.session) as bob:
+        [good, broken] = asyncio.run(scene(alice, bob))
+    assert [news.name for news in good] == ["snapshot"]
+    assert isinstance(broken, RuntimeError)
 
 
 @pytest.mark.parametrize("how", ["signed out", "role lost"])

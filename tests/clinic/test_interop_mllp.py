@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
@@ -11,11 +11,13 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
+from django.db import IntegrityError, OperationalError, connection
 from django.test import override_settings
 
 from clinic.audit.models import Event
 from clinic.dosing import actions
 from clinic.dosing.models import Device, Observation
+from clinic.dosing.together import Together
 from clinic.interop import mllp
 from clinic.interop.management.commands import mllp as command
 from clinic.interop.models import Message, Quarantine
@@ -82,7 +84,7 @@ def talk(*pieces: bytes, caps: mllp.Caps | None = None, wait: float = 1.0) -> li
     """Send pieces over a real socket and return the codes that came back."""
 
     async def conversation() -> bytes:
-        listener = mllp.Listener(command.answer, caps or mllp.Caps())
+        listener = mllp.Listener(command.store, caps or mllp.Caps())
         server = await listener.start("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         heard = b""
@@ -212,15 +214,13 @@ def test_a_clinic_does_not_take_a_simulators_message(bedside: hour.Hour) -> None
 def test_nothing_is_acknowledged_while_the_database_is_away(
     bedside: hour.Hour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django.db import OperationalError
-
     frame = mllp.framed(message(bedside.enrolment.mrn, heart_rate=92))
 
     def away(**_: object) -> None:
         raise OperationalError("the database is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(command.actions, "receive", away)
+        patch.setattr(command.actions, "receive_all", away)
         assert talk(frame) == []
     assert talk(frame) == ["CA"]  # the sender sends again: nothing was lost
     assert len(stored(bedside.session)) == 1
@@ -279,3 +279,167 @@ def test_the_simulator_sends_a_scenario_over_the_socket(bedside: hour.Hour) -> N
 
     assert asyncio.run(scene()) == "sent 3, accepted 3, refused 0\n"
     assert len(stored(bedside.session)) >= 9
+
+
+# -- what waits together --------------------------------------------------------------------------
+
+
+def arrivals(*raws: bytes) -> list[mllp.Arrival]:
+    return [mllp.Arrival(raw, "127.0.0.1:1") for raw in raws]
+
+
+def answers(found: list[mllp.Answers]) -> list[str]:
+    """Return one code a message; "-" where nothing was answered."""
+    return [codes(b"".join(map(mllp.framed, replies)))[0] if replies else "-" for replies in found]
+
+
+def rates(session: object) -> list[Decimal]:
+    return [value for _, value in stored(session)]
+
+
+def test_messages_that_wait_together_are_stored_by_one_commit(bedside: hour.Hour) -> None:
+    sent = [message(bedside.enrolment.mrn, heart_rate=n) for n in (81, 82, 83)]
+    assert answers(command.take(arrivals(*sent))) == ["CA"] * 3
+    assert rates(bedside.session) == [81, 82, 83]
+    with access.acting(access.worker("test")), connection.cursor() as cursor:
+        cursor.execute("SELECT count(*), count(DISTINCT xmin::text) FROM interop_message")
+        assert cursor.fetchone() == (3, 1)
+        events = Event.objects.filter(action="observation.record")
+        assert {event.detail["digest"] for event in events} == {
+            row.digest for row in Message.objects.all()
+        }
+
+
+def refuses_ninety_nine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the record break on one value, as a row that a constraint refuses would."""
+    record = actions.record_heard
+
+    def breaks(*, heard: Sequence[actions.Heard]) -> object:
+        if any(seen.value == 99 for one in heard for seen in one.seen):
+            raise IntegrityError("a constraint refused a row")
+        return record(heard=heard)
+
+    monkeypatch.setattr("clinic.interop.actions.dosing.record_heard", breaks)
+
+
+def test_a_message_that_cannot_be_recorded_costs_its_neighbours_nothing(
+    bedside: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuses_ninety_nine(monkeypatch)
+    sent = [message(bedside.enrolment.mrn, heart_rate=n) for n in (81, 99, 83)]
+    assert answers(command.take(arrivals(*sent))) == ["CA"] * 3
+    assert rates(bedside.session) == [81, 83]
+    assert set_aside() == ["could not be interpreted (IntegrityError)"]
+    with access.acting(access.worker("test")):
+        assert {bytes(row.raw) for row in Message.objects.all()} == set(sent)
+
+
+def test_without_taking_each_by_itself_the_neighbours_are_lost(
+    bedside: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: one transaction alone stores none of them, and answers none."""
+    refuses_ninety_nine(monkeypatch)
+    monkeypatch.setattr(command, "_alone", lambda _arrival: [None])
+    sent = [message(bedside.enrolment.mrn, heart_rate=n) for n in (81, 99, 83)]
+    assert answers(command.take(arrivals(*sent))) == ["-"] * 3
+    assert stored(bedside.session) == []
+
+
+def test_a_stranger_among_them_is_set_aside_alone(bedside: hour.Hour) -> None:
+    sent = [
+        message(bedside.enrolment.mrn, heart_rate=81),
+        message("TOR-99999", heart_rate=82),
+        b"\xff\xfe not HL7 at all",
+        message(bedside.enrolment.mrn, heart_rate=84),
+    ]
+    assert answers(command.take(arrivals(*sent))) == ["CA", "CA", "AE", "CA"]
+    assert rates(bedside.session) == [81, 84]
+    assert len(set_aside()) == 2
+
+
+def test_the_same_bytes_twice_at_once_are_stored_once(bedside: hour.Hour) -> None:
+    raw = message(bedside.enrolment.mrn, heart_rate=85)
+    assert answers(command.take(arrivals(raw, raw))) == ["CA", "CA"]
+    assert rates(bedside.session) == [85]
+
+
+def test_other_bytes_under_one_control_id_at_once_are_set_aside(bedside: hour.Hour) -> None:
+    sent = [message(bedside.enrolment.mrn, control_id="X1", heart_rate=n) for n in (86, 98)]
+    assert answers(command.take(arrivals(*sent))) == ["CA", "CA"]
+    assert rates(bedside.session) == [86]
+    assert "control id" in set_aside()[0]
+
+
+class DeadlockDetected(OperationalError):
+    sqlstate = "40P01"
+
+
+def test_whoever_waited_in_a_circle_is_taken_again_and_nothing_is_set_aside(
+    bedside: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, met = actions.record_heard, []
+
+    def meets(*, heard: Sequence[actions.Heard]) -> object:
+        met.append(len(heard))
+        if len(met) == 1:
+            raise DeadlockDetected
+        return record(heard=heard)
+
+    monkeypatch.setattr("clinic.interop.actions.dosing.record_heard", meets)
+    assert answers(command.take(arrivals(message(bedside.enrolment.mrn, heart_rate=87)))) == ["CA"]
+    assert met == [1, 1]
+    assert (rates(bedside.session), set_aside()) == ([87], [])
+
+
+def test_a_program_error_answers_nothing_and_the_listener_lives_on(
+    bedside: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = mllp.framed(message(bedside.enrolment.mrn, heart_rate=88))
+
+    def broken(**_: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command.actions, "receive_all", broken)
+        assert talk(frame) == []
+        patch.setattr(command, "take", broken)
+        assert talk(frame) == []
+    assert talk(frame) == ["CA"]
+
+
+def test_what_comes_during_a_commit_shares_the_next_one() -> None:
+    rounds: list[int] = []
+
+    async def scene() -> list[mllp.Answers]:
+        async def store(arrived: Sequence[mllp.Arrival]) -> list[mllp.Answers]:
+            rounds.append(len(arrived))
+            await asyncio.sleep(0.05)
+            return [(one.raw,) for one in arrived]
+
+        together = Together[mllp.Arrival, mllp.Answers](store)
+        first = asyncio.create_task(together.ask(mllp.Arrival(b"0", "")))
+        await asyncio.sleep(0.01)
+        rest = [asyncio.create_task(together.ask(mllp.Arrival(b"%d" % n, ""))) for n in range(1, 5)]
+        await asyncio.sleep(0.01)
+        rest.pop(0).cancel()  # a sender that went away
+        return [await first, *[await one for one in rest]]
+
+    assert asyncio.run(scene()) == [(b"0",), (b"2",), (b"3",), (b"4",)]
+    assert rounds == [1, 4]
+
+
+def test_an_error_is_told_to_the_one_whose_it_is() -> None:
+    async def scene() -> list[int | BaseException]:
+        async def halve(asked: Sequence[int]) -> list[int | Exception]:
+            if 13 in asked:
+                raise RuntimeError
+            return [one // 2 if one % 2 == 0 else ValueError(one) for one in asked]
+
+        together = Together[int, int](halve, pause=0.01)
+        found = await asyncio.gather(*map(together.ask, (4, 5)), return_exceptions=True)
+        return [*found, *await asyncio.gather(together.ask(13), return_exceptions=True)]
+
+    two, odd, broken = asyncio.run(scene())
+    assert two == 2
+    assert isinstance(odd, ValueError)
+    assert isinstance(broken, RuntimeError)

@@ -7,10 +7,12 @@ ask nobody.
 from clinic.dosing.actions.home import close_vial, discharge, leave_against_advice
 from clinic.dosing.actions.log import emergency, pause, record_event, resume, say, stop, undo
 from clinic.dosing.actions.monitor import (
+    Heard,
     acknowledge,
     beat,
     bind,
     close_alarm,
+    record_heard,
     record_observations,
     record_set,
     release,
@@ -30,6 +32,7 @@ from clinic.dosing.actions.start import (
 __all__ = [
     "AUTHORIZATION_LIFE",
     "Changed",
+    "Heard",
     "acknowledge",
     "authorise",
     "beat",
@@ -45,6 +48,7 @@ __all__ = [
     "override",
     "pause",
     "record_event",
+    "record_heard",
     "record_observations",
     "record_set",
     "release",

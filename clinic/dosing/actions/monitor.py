@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import islice
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, connection, transaction
@@ -18,7 +22,7 @@ from clinic.course.models import Fact, Session
 from clinic.database import now
 from clinic.dosing import feed, live, queries
 from clinic.dosing.actions import alarms
-from clinic.dosing.actions.log import append, next_seq
+from clinic.dosing.actions.log import append
 from clinic.dosing.models import Association, Device, Infusion, Observation
 from kap import observation as kap_observation
 from kap.facts import FactError, vocabulary
@@ -79,51 +83,104 @@ def release(*, session: Session, by: Author) -> None:
 # -- readings -------------------------------------------------------------------------------------
 
 
-@transaction.atomic
+@dataclass(frozen=True)
+class Heard:
+    """Readings of one session that came together, whose they are, and how they came."""
+
+    session: Session
+    seen: Sequence[kap_observation.Observation]
+    by: Author
+    association: Association | None = None
+    message_id: UUID | None = None
+    digest: str = ""
+
+
 def record_observations(
-    *,
-    session: Session,
-    seen: Sequence[kap_observation.Observation],
-    by: Author,
-    association: Association | None = None,
-    message_id: UUID | None = None,
-    digest: str = "",
+    *, session: Session, seen: Sequence[kap_observation.Observation], by: Author, **more: Any
 ) -> list[Observation]:
-    """Store readings, open or close the alarms they touch, tell the gate's facts; one audit row."""
-    rows = [
-        _store(session, one, seq, by, association, message_id)
-        for seq, one in enumerate(seen, start=next_seq(session, len(seen)) if seen else 0)
-    ]
-    if rows:
-        _tell_gate(session, rows, by)
-        alarms.step(session=session, seen=rows, by=by)
-        feed.announce(session.pk, rows[-1].seq)
-    audit.record(by=by, action="observation.record", about=session, count=len(rows), digest=digest)
+    """Store readings of one session, as `record_heard` does; `more` as Heard names it."""
+    [rows] = record_heard(heard=[Heard(session, seen, by, **more)])
     return rows
 
 
-def _store(
-    session: Session,
-    one: kap_observation.Observation,
-    seq: int,
-    by: Author,
-    association: Association | None,
-    message_id: UUID | None,
-) -> Observation:
-    return Observation.add(
-        **written(session, by),
-        session=session,
-        seq=seq,
-        vital=one.vital,
-        value=one.value,
-        unit=one.unit,
-        observed_at=one.observed_at,
-        received_at=one.received_at,
-        source=one.source,
-        association=association,
-        message_id=message_id,
-        skew_ms=one.skew_ms,
+@transaction.atomic
+def record_heard(*, heard: Sequence[Heard]) -> list[list[Observation]]:
+    """Store readings, open or close the alarms they touch, tell the gate's facts; audit each.
+
+    All or nothing. Each takes the numbers that follow in its session's sequence, in this order.
+    """
+    rows = _store(heard)
+    spoken = [(one, found) for one, found in zip(heard, rows, strict=True) if found]
+    for one, found in spoken:
+        _tell_gate(one.session, found, one.by)
+    if spoken:
+        alarms.step(told=[(one.session, found, one.by) for one, found in spoken])
+        feed.announce_all({one.session.pk: found[-1].seq for one, found in spoken})
+    audit.record_writes(
+        action="observation.record",
+        about=[
+            (one.by, one.session, {"count": len(found), "digest": one.digest})
+            for one, found in zip(heard, rows, strict=True)
+        ],
     )
+    return rows
+
+
+def _store(heard: Sequence[Heard]) -> list[list[Observation]]:
+    """Insert every reading at once; return the rows of each that was heard."""
+    numbers = _numbers(heard)
+    at = now()
+    rows = iter(
+        Observation.add_all(
+            {
+                "site_id": one.session.site_id,
+                "patient_id": one.session.patient_id,
+                "author": one.by.id,
+                "author_role": one.by.role,
+                "recorded_at": at,
+                "session": one.session,
+                "seq": next(numbers[one.session.pk]),
+                "vital": seen.vital,
+                "value": seen.value,
+                "unit": seen.unit,
+                "observed_at": seen.observed_at,
+                "received_at": seen.received_at,
+                "source": seen.source,
+                "association": one.association,
+                "message_id": one.message_id,
+                "skew_ms": seen.skew_ms,
+            }
+            for one in heard
+            for seen in one.seen
+        )
+    )
+    return [list(islice(rows, len(one.seen))) for one in heard]
+
+
+def _numbers(heard: Iterable[Heard]) -> dict[UUID, Iterator[int]]:
+    """Take the numbers these readings need and return them by session; holds the logs' locks.
+
+    The logs are taken in the order of their keys, as `alarms.hold_logs` does.
+    """
+    sessions: dict[UUID, Session] = {one.session.pk: one.session for one in heard if one.seen}
+    counts = Counter(dict.fromkeys(sorted(sessions), 0))
+    for one in heard:
+        counts[one.session.pk] += len(one.seen)
+    wanted = [(sessions[pk], count) for pk, count in counts.items() if count]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dosing_loghead (session_id, site_id, patient_id, seq)"
+            " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::uuid[], %s::bigint[])"
+            " ON CONFLICT (session_id)"
+            " DO UPDATE SET seq = dosing_loghead.seq + EXCLUDED.seq RETURNING session_id, seq",
+            [
+                [session.pk for session, _ in wanted],
+                [session.site_id for session, _ in wanted],
+                [session.patient_id for session, _ in wanted],
+                [count for _, count in wanted],
+            ],
+        )
+        return {pk: iter(range(last - counts[pk] + 1, last + 1)) for pk, last in cursor.fetchall()}
 
 
 @transaction.atomic
@@ -228,8 +285,7 @@ def close_alarm(*, session: Session, signal: str, cause: str, by: Author) -> Non
 def tick_alarms(*, by: Author) -> int:
     """Ask every live session what time alone has done to its alarms; return how many sessions."""
     sessions = live_sessions()
-    for session in sessions:
-        alarms.tick(session=session, by=by)
+    alarms.tick(sessions=sessions, by=by)
     return len(sessions)
 
 

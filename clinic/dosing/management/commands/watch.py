@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 
 from clinic.audit import actions as audit
-from clinic.dosing import actions
+from clinic.dosing import actions, faults
 from clinic.people import access
 
 WATCH_LOCK = 7_401_003
@@ -51,7 +51,8 @@ class Command(BaseCommand):
                 if holds:
                     look()
             except (DatabaseError, InterfaceError) as error:
-                log.error("watch lost the database: %s", type(error).__name__)
-                connection.close()
-                holds = False
+                log.error("watch: %s", faults.told(error))
+                if faults.is_away(error):  # else the lock, and its connection, are still ours
+                    connection.close()
+                    holds = False
             time.sleep(max(0.0, SECOND - (time.monotonic() - begun)))

@@ -5,40 +5,64 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
+from clinic.dosing import faults
 from clinic.dosing.threads import Threads
 from clinic.interop import actions
-from clinic.interop.mllp import Listener
+from clinic.interop.mllp import Answers, Arrival, Listener
 from clinic.people import access
 
 HOST = "127.0.0.1"
 log = logging.getLogger(__name__)
-threads = Threads("mllp")
+threads = Threads("mllp", count=1)  # one transaction at a time: what waits goes into the next
 
 
-def take(raw: bytes, peer: str) -> tuple[bytes, ...] | None:
-    """Store one message in its own transaction; None (no acknowledgement) when that failed."""
+def take(arrived: Sequence[Arrival]) -> list[Answers]:
+    """Store messages that arrived together in one transaction; None (no answer) where one failed.
+
+    Where the transaction fails, each is taken by itself: no message costs its neighbours theirs.
+    """
     try:
-        with access.acting(access.worker("mllp")) as by:
-            return actions.receive(raw=raw, peer=peer, by=by)
-    except (DatabaseError, InterfaceError) as error:
-        log.error("a message was not stored and not acknowledged: %s", type(error).__name__)
-        connection.close()
-        return None
+        return _stored(arrived)
+    except Exception as error:
+        if faults.is_away(error):
+            log.error("messages were not stored and not acknowledged: %s", faults.told(error))
+            connection.close()
+            return [None] * len(arrived)
+        if len(arrived) == 1 and not faults.is_passing(error):
+            log.error("a message was not stored and not acknowledged: %s", faults.told(error))
+            return [None]
+    return [answers for one in arrived for answers in _alone(one)]
 
 
-async def answer(raw: bytes, peer: str) -> tuple[bytes, ...] | None:
-    """Take one message in a thread: the loop never waits for the database."""
-    return await threads.run(take, raw, peer)
+def _alone(arrival: Arrival) -> list[Answers]:
+    try:
+        return _stored([arrival])
+    except Exception as error:
+        log.error("a message was not stored and not acknowledged: %s", faults.told(error))
+        if faults.is_away(error):
+            connection.close()
+        return [None]
+
+
+def _stored(arrived: Sequence[Arrival]) -> list[Answers]:
+    with access.acting(access.worker("mllp")) as by:
+        return list(actions.receive_all(arrived=arrived, by=by))
+
+
+async def store(arrived: Sequence[Arrival]) -> Sequence[Answers]:
+    """Take messages in a thread: the loop never waits for the database."""
+    return await threads.run(take, arrived)
 
 
 async def serve(port: int) -> asyncio.Server:
     """Return the listening server; port 0 lets the system choose."""
-    return await Listener(answer).start(HOST, port)
+    return await Listener(store).start(HOST, port)
 
 
 class Command(BaseCommand):
