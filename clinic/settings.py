@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "clinic.intake",
     "clinic.dosing",
     "clinic.outcomes",
+    "clinic.protocols",
     "clinic.therapy",
     "clinic.interop",
     "clinic.portal",

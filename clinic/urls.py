@@ -20,6 +20,7 @@ urlpatterns = [
     path("me/", include("clinic.portal.urls")),
     path("intake/", include("clinic.intake.urls")),
     path("courses/", include("clinic.outcomes.urls")),
+    path("protocols/", include("clinic.protocols.urls")),
     path("sessions/", include("clinic.dosing.urls")),
     path("therapy/", include("clinic.therapy.urls")),
     path("devices/", include("clinic.interop.urls")),

@@ -53,16 +53,25 @@ def protocol_of(course: Course) -> Protocol:
     return protocol
 
 
-def is_signed(course: Course) -> bool:
-    """Return whether the site's medical director signed the course's protocol version."""
+def _signatures(course: Course) -> QuerySet[Signature]:
     return Signature.objects.filter(
         site_id=course.site_id, protocol_id=course.protocol_id, digest=course.protocol.digest
-    ).exists()
+    )
+
+
+def is_signed(course: Course) -> bool:
+    """Return whether a medical director's signature on the course's version stands at the site."""
+    return _signatures(course).filter(withdrawal__isnull=True).exists()
 
 
 def may_decide(course: Course) -> bool:
-    """Return whether a Decision may be stored: a signed protocol, or a demonstration."""
-    return settings.MODE == "demo" or is_signed(course)
+    """Return whether a Decision may be stored: a signed protocol, or a demonstration.
+
+    Under a signature that was withdrawn, who is dosed already is still brought home.
+    """
+    if settings.MODE == "demo" or is_signed(course):
+        return True
+    return _signatures(course).exists() and is_dosed(course.patient)
 
 
 def facts_of(patient: Patient, at: datetime) -> QuerySet[Fact]:
@@ -241,10 +250,12 @@ def verdicts(courses: Sequence[Course], stage: str, at: datetime) -> list[Verdic
 
 
 def live_overrides(course: Course, at: datetime) -> list[Override]:
-    """Return the overrides of the course that still lift a finding at `at`."""
-    return list(
-        Override.objects.filter(decision__course=course, expires_at__gt=at).order_by("recorded_at")
-    )
+    """Return the overrides that still lift a finding at `at`: those of the course's own version.
+
+    A rule may mean something else in another version, so a move leaves its overrides behind.
+    """
+    given = Override.objects.filter(decision__course=course, decision__protocol=course.protocol_id)
+    return list(given.filter(expires_at__gt=at).order_by("recorded_at"))
 
 
 def lift_of(row: Override) -> Lift:

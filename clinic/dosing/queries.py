@@ -305,10 +305,14 @@ def conditions_met(session: Session) -> frozenset[str]:
 
 
 def screening_decision(course: Course) -> Decision | None:
-    """Return the accepted (or overridden) screening Decision, if the newest one is that."""
+    """Return the accepted (or overridden) screening Decision, if the newest one is that.
+
+    One under a version that the course has left counts no more: screening is decided anew.
+    """
     newest = course_queries.last_decision(course, "screening")
     yes = (Decision.Kind.ACCEPTED, Decision.Kind.OVERRIDDEN)
-    return newest if newest is not None and newest.kind in yes else None
+    stands = newest is not None and newest.protocol_id == course.protocol_id
+    return newest if newest is not None and stands and newest.kind in yes else None
 
 
 def order_gate(session: Session, at: datetime, plan: DosePlan | None = None) -> Gate:

@@ -25,6 +25,7 @@ PLACES: tuple[tuple[str, Promise], ...] = (
     ("intake:referrals", _("Referrals")),
     ("intake:worklist", _("Screening")),
     ("devices:quarantine", _("Devices")),
+    ("protocols:list", _("Protocols")),
     ("people:staff", _("Staff")),
     ("today:audit", _("Audit")),
 )

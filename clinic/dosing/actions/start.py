@@ -112,6 +112,8 @@ def start_infusion(*, authorization: StartAuthorization, key: UUID, by: Author) 
     _check_order(order, session, at)
     if at >= authorization.expires_at:
         raise Refused(_("The second check ran out after 15 minutes; check again."))
+    if not course_queries.may_decide(session.course):
+        raise Refused(_("The signature on this protocol version was withdrawn; nothing starts."))
     gate = queries.start_gate(session, order, at)
     if gate.verdict.facts_hash != authorization.facts_hash or not gate.is_open:
         raise Changed(_("Something changed since the second check. Look at the gate again."))
