@@ -1,4 +1,8 @@
-"""`python -m tests.bench`: measure, print, and write docs/benchmarks.md; `--quick` only prints."""
+"""`python -m tests.bench`: measure, print, and write docs/benchmarks.md.
+
+`--quick` (a few repetitions) and `--only stream` (from socket to screen alone) print and write
+nothing: the page is of one whole run.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ QUICK = replace(Size(), requests=3, seconds=4)
 def measure(size: Size) -> report.Run:
     """Return everything measured, on a demonstration made for this run."""
     browser = chromium()
-    facts = {"load average before": _load()}
+    facts = {"machine": platform.machine(), "load average before": _load()}
     asked = ask.measure()
     with ground.folder():
         starts = {"first start of a demonstration (migrate, seed, static files)": _first_start()}
@@ -58,6 +62,23 @@ def measure(size: Size) -> report.Run:
                 rates = _rates(beds.prepare(pages.SITE, size.beds), size, browser)
     facts["load average after"] = _load()
     return report.Run(facts, found, rates, asked, starts)
+
+
+def measure_stream(size: Size) -> list[stream.Rate]:
+    """Return what each rate came to from socket to screen, on a demonstration made for it."""
+    browser = chromium()
+    with ground.folder():
+        _first_start()
+        from clinic.database import running_server
+
+        with running_server():
+            os.environ["CLINIC_PROCESS"] = "owner"  # as above
+            import django
+
+            django.setup()
+            with ground.process("serve") as serving:
+                ground.until_healthy(serving)
+                return _rates(beds.prepare(pages.SITE, size.beds), size, browser)
 
 
 def _first_start() -> float:
@@ -112,16 +133,25 @@ def say(text: str) -> None:
 
 def main() -> None:
     """Measure; a whole run is written down."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--quick", action="store_true", help="a few repetitions, nothing written")
-    quick = parser.parse_args().quick
-    run = measure(QUICK if quick else Size())
+    parser.add_argument("--only", choices=["stream"], help="one part alone, nothing written")
+    given = parser.parse_args()
+    size = QUICK if given.quick else Size()
+    if given.only:
+        print("\n".join(report.rates(measure_stream(size))))
+        return
+    run = measure(size)
     told = {"date (UTC)": f"{datetime.now(UTC):%Y-%m-%d %H:%M}", "command": "`make bench`"}
-    if quick:
+    if given.quick:
         told["command"] = "`python -m tests.bench --quick`"
     text = report.page(replace(run, ground=told | dict(run.ground)))
     print(text)
-    if not quick:
+    if not given.quick:
         PAGE.write_text(text, encoding="utf-8")
 
 

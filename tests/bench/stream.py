@@ -1,7 +1,8 @@
 """From a monitor's socket to the number on a page: HL7 over MLLP in, server-sent events out.
 
-Each message says a heart rate that its page has not shown lately, so that a page's number tells
-which message it comes from. A reading that a newer one overtook counts until the newer one shows.
+Each message says a heart rate that no other message of the run says (in thousandths a minute), so
+that a page's number names the one message it comes from. A reading that a newer one overtook counts
+until the newer one shows.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from clinic.interop.mllp import framed
 from kap.observation import Observation
+from kap.quantity import shown
 from kap.wire.hl7_write import Simulator, write
 from kap.wire.hl7v2 import PatientId
 from tests.bench.beds import Bed
@@ -28,7 +30,8 @@ from tests.bench.spread import Spread
 
 # A message says these three, as the demonstration's monitors do each second.
 READ = {"spo2": (Decimal(97), "%"), "respiratory_rate": (Decimal(14), "/min")}
-SHOWN, UNIT, LOWEST, VALUES = "heart_rate", "/min", 60, 35
+SHOWN, UNIT, LOWEST = "heart_rate", "/min", 60
+VALUES = 35_000  # thousandths: from 60 to 95 no alarm speaks
 OBSERVATIONS_A_MESSAGE = 1 + len(READ)
 SETTLE_S = 5.0  # what was sent last may still come to a page
 WATCHING = """
@@ -36,7 +39,7 @@ WATCHING = """
   window.seen = [];
   const value = document.querySelector('[data-vital="heart_rate"] .tile-value');
   new MutationObserver(() => window.seen.push(
-    [performance.timeOrigin + performance.now(), value.textContent]
+    [Date.now(), value.textContent]
   )).observe(value, { childList: true, characterData: true, subtree: true });
 }
 """
@@ -51,18 +54,28 @@ class Open:
     waiting: deque[tuple[float, str]] = field(default_factory=deque)
     taken_ms: list[float] = field(default_factory=list)
 
-    def sends(self) -> int:
-        """Return the next heart rate, and note when it is sent."""
+    def sends(self, at: float) -> Decimal:
+        """Return the next heart rate, and note that it is sent at `at`. Raises Failed at the last.
+
+        A number is never said twice, whatever the rates of the run.
+        """
         self.number += 1
-        rate = LOWEST + self.number % VALUES
-        self.waiting.append((time.time(), str(rate)))
+        if self.number >= VALUES:
+            raise Failed(f"more than {VALUES - 1} messages to a page: numbers would come again")
+        rate = LOWEST + Decimal(self.number) / 1000
+        self.waiting.append((at, shown(rate)))
         return rate
 
     def shows(self, text: str, at: float) -> None:
-        """Note that the page shows a number: it and what is older have arrived."""
-        arrived = [place for place, (_sent, value) in enumerate(self.waiting) if value == text]
-        for _ in range(arrived[-1] + 1 if arrived else 0):
-            sent, _value = self.waiting.popleft()
+        """Note that the page shows a number: it and what is older have arrived.
+
+        A number that does not wait is of an earlier rate, or drawn again: it tells nothing.
+        """
+        if text not in [value for _sent, value in self.waiting]:
+            return
+        value = ""
+        while value != text:
+            sent, value = self.waiting.popleft()
             self.taken_ms.append(1000 * (at - sent))
 
 
@@ -147,7 +160,7 @@ async def _monitor(page: Open, due: float, every: float, end: float) -> int:
 
 def _message(page: Open) -> bytes:
     at = datetime.now(UTC)
-    values = {SHOWN: (Decimal(page.sends()), UNIT)} | READ
+    values = {SHOWN: (page.sends(time.time()), UNIT)} | READ
     seen = [
         Observation(vital, value, unit, observed_at=at, received_at=at)
         for vital, (value, unit) in values.items()

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from tests.bench.beds import Bed
+from tests.bench.ground import Failed
 from tests.bench.pages import PageTime
-from tests.bench.report import Run, page
+from tests.bench.report import Run, page, rates
 from tests.bench.spread import Spread
-from tests.bench.stream import Rate
+from tests.bench.stream import VALUES, Open, Rate
 
 FAST, SLOW = Spread.of([12.0] * 40), Spread.of([12.0] * 30 + [612.0] * 10)
 GOOD = Run(
@@ -53,6 +55,69 @@ def test_the_page_says_that_all_targets_are_met() -> None:
 )
 def test_a_missed_target_is_said(run: Run, said: str) -> None:
     assert said in page(run)
+
+
+def test_the_page_begins_with_ratios_to_the_targets() -> None:
+    slow = replace(GOOD.rates[0], ms=SLOW, sent_per_s=120)
+    head = page(replace(GOOD, rates=[GOOD.rates[0], slow])).split("## ")[0]
+    assert "612 ms at 240 a second | at most 500 ms | 1.22 |" in head
+    assert "120 of 240 a second | at least 95% | 0.50 |" in head
+    assert "(today), p95, to its target | 12.0 ms | at most 60 ms | 0.20 |" in head
+    assert "7,000 a second | at least 5,000 a second | 1.40 |" in head
+    assert "12.0 and 12.0 ms | none | 1.00 |" in head
+
+
+def test_one_part_can_be_told_alone() -> None:
+    assert "\n".join(rates(GOOD.rates)) in page(GOOD)
+
+
+# -- a page's number and the message it comes from ------------------------------------------------
+
+
+def opened() -> Open:
+    return Open(Bed("a session", "a chart number", "a device", "0011223344556677"))
+
+
+def test_no_number_is_said_twice_to_a_page() -> None:
+    one = opened()
+    said = [one.sends(at=0) for _ in range(VALUES - 1)]
+    assert len(set(said)) == len({text for _, text in one.waiting}) == VALUES - 1
+    assert 60 < min(said) < max(said) < 95  # no alarm speaks
+    with pytest.raises(Failed, match="come again"):
+        one.sends(at=0)
+
+
+def test_a_number_shown_counts_for_its_message_and_those_it_overtook() -> None:
+    one = opened()
+    for at in (10.0, 11.0, 12.0, 13.0):
+        one.sends(at=at)
+    one.shows("60.003", at=14.0)
+    assert one.taken_ms == [4000, 3000, 2000]
+    one.shows("60.004", at=14.5)
+    assert one.taken_ms[3:] == [1500]
+    assert not one.waiting
+
+
+@pytest.mark.parametrize("text", ["60.001", "72", "--", ""])
+def test_a_number_that_was_shown_before_or_never_sent_counts_for_nothing(text: str) -> None:
+    one = opened()
+    one.sends(at=10.0)
+    one.shows("60.001", at=10.5)
+    one.sends(at=20.0)
+    one.shows(text, at=19.0)  # drawn before: with numbers that come again this was -1000 ms
+    assert one.taken_ms == [500]
+    assert [text for _, text in one.waiting] == ["60.002"]
+
+
+def test_with_numbers_that_come_again_an_older_text_is_taken_for_a_newer_message() -> None:
+    """The negative control: what made a median of minus seven seconds."""
+    one = opened()
+    one.sends(at=20.0)
+    one.number = 0
+    one.waiting.clear()
+    one.sends(at=30.0)
+    one.shows("60.001", at=23.0)
+    assert one.taken_ms == [-7000]
 
 
 def test_a_browser_that_showed_nothing_is_said() -> None:
