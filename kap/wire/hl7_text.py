@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta, timezone
 # MSH-18 -> codec. Absent means ASCII. Nothing else is decoded.
 CHARSETS = {"": "ascii", "ASCII": "ascii", "UNICODE UTF-8": "utf-8", "8859/1": "iso-8859-1"}
 LARGEST = 256 * 1024
+_CONTROL = re.compile(r"[\x00-\x0c\x0e-\x1f\x7f]")  # all but the CR that ends a segment
 
 # HL7 table 0357: the codes of ERR-3.
 SEQUENCE, MISSING, WRONG_TYPE, NOT_IN_TABLE = "100", "101", "102", "103"
@@ -146,7 +147,7 @@ def _decoded(message: bytes, marks: Marks) -> str:
         text = message.decode(CHARSETS[charset], errors="strict")
     except UnicodeDecodeError:
         raise Hl7Error("bytes that are not of the character set of MSH-18") from None
-    if any((ord(one) < 32 and one != "\r") or ord(one) == 127 for one in text):
+    if _CONTROL.search(text):
         raise Hl7Error("a control character inside a segment")
     return text
 
