@@ -3,11 +3,14 @@
 from django.urls import path
 
 from clinic.intake import views, views_decision
+from clinic.intake.enrolment import views as enrolment
 
 app_name = "intake"
 urlpatterns = [
     path("referrals/", views.referrals, name="referrals"),
     path("referrals/<uuid:referral_id>/", views.referral, name="referral"),
+    path("enrol/", enrolment.enrol, name="enrol"),
+    path("<uuid:course_id>/elsewhere", enrolment.offer, name="offer"),
     path("", views.worklist, name="worklist"),
     path("<uuid:course_id>/", views.screening, name="screening"),
     path("<uuid:course_id>/facts", views.record_facts, name="record_facts"),
