@@ -19,7 +19,7 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "clinic.settings")
     if sys.argv[1:2] == ["demo"]:
         os.environ.setdefault("CLINIC_MODE", "demo")
-    if sys.argv[1:2] in (["mllp"], ["watch"]):
+    if sys.argv[1:2] in (["mllp"], ["watch"], ["audit"]):
         os.environ.setdefault("CLINIC_PROCESS", "worker")
     if sys.argv[1:2] and sys.argv[1] in OWNERS:
         os.environ["CLINIC_PROCESS"] = "owner"

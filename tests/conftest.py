@@ -163,6 +163,23 @@ def pointed_at(server: Server, database: str) -> Iterator[None]:
 
 
 @contextmanager
+def signed_in_as(server: Server, role: str, database: str) -> Iterator[None]:
+    """Make `default` sign in to `database` as another role: the watch seals as `ag_worker`."""
+    from django.db import connections
+
+    before = dict(connections.settings["default"])
+    connections["default"].close()
+    del connections["default"]
+    connections.settings["default"].update(database_settings(**server.parameters(role, database)))
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        del connections["default"]
+        connections.settings["default"].update(before)
+
+
+@contextmanager
 def clone_of(server: Server, template: str, name: str) -> Iterator[str]:
     """Clone `template`, sign in to the clone, drop it."""
     server.create_database(name, template)

@@ -1,20 +1,33 @@
-"""Writing the audit log, sealing it into a hash chain, and proving that the chain holds."""
+"""Writing the audit log, sealing it into a hash chain, and looking at the chain again."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection, models, transaction
 
 from clinic.audit.author import Author
-from clinic.audit.models import Event, Receipt, Seal
+from clinic.audit.chain import (
+    START,
+    Broken,
+    Chain,
+    Place,
+    at_end,
+    found_by,
+    head_of,
+    link,
+    walk_on,
+)
+from clinic.audit.models import Event, Head, Receipt, Seal, Walk
 from clinic.database import now
 
 SEALER_LOCK = 7_401_001
+SEALED_AT_ONCE = 5_000
+WALKED_AT_ONCE = 100
 
 
 def record(
@@ -103,76 +116,85 @@ def record_reads(*, by: Author, action: str, rows: Iterable[models.Model]) -> No
         record(by=by, action=action, found=0)
 
 
-def canonical(event: Event) -> bytes:
-    """Return the event as the bytes that are chained: sorted keys, no spaces, UTC instants."""
-    row = {
-        "id": event.pk,
-        "recorded_at": event.recorded_at.isoformat(),
-        "site": event.site_id,
-        "actor": event.actor,
-        "role": event.role,
-        "purpose": event.purpose,
-        "action": event.action,
-        "patient": str(event.patient_id or ""),
-        "object": [event.object_kind, event.object_id],
-        "outcome": event.outcome,
-        "request": str(event.request),
-        "detail": event.detail,
-    }
-    return json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def link(previous: str, event: Event) -> str:
-    """Return the chain's next hash: SHA-256(previous hash, canonical event)."""
-    return hashlib.sha256(previous.encode() + canonical(event)).hexdigest()
-
-
 @transaction.atomic
 def seal() -> int:
-    """Chain every unsealed event of each site, and return how many. One sealer at a time."""
+    """Chain the oldest unsealed events of each site, and return how many. One sealer at a time.
+
+    At most `SEALED_AT_ONCE`: a backlog is sealed in several calls. The chains go on from their
+    heads, not from their last links, so that a link cut off leaves a gap.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [SEALER_LOCK])
         if not cursor.fetchone()[0]:
             return 0
-    heads: dict[str, tuple[int, str]] = {}
-    pending = list(Event.objects.filter(seal__isnull=True).order_by("id"))
+    pending = Event.objects.filter(seal__isnull=True).order_by("id")[:SEALED_AT_ONCE]
+    heads: dict[str, Place] = {}
+    links: list[dict[str, Any]] = []
     for event in pending:
-        seq, previous = heads.get(event.site_id) or _head(event.site_id)
-        hashed = link(previous, event)
-        Seal.add(site_id=event.site_id, seq=seq + 1, event=event, hash=hashed)
-        heads[event.site_id] = (seq + 1, hashed)
-    return len(pending)
+        seq, previous = heads.get(event.site_id) or head_of(event.site_id)
+        place = heads[event.site_id] = Place(seq + 1, link(previous, event))
+        links.append({"site_id": event.site_id, "event": event, **place._asdict()})
+    Seal.add_all(links)
+    _keep_heads(heads)
+    return len(links)
 
 
-def _head(site: str) -> tuple[int, str]:
-    last = Seal.objects.filter(site_id=site).order_by("-seq").first()
-    return (last.seq, last.hash) if last else (0, "")
+def _keep_heads(heads: Mapping[str, Place]) -> None:
+    at = now()
+    Head.objects.bulk_create(
+        [Head(site_id=site, recorded_at=at, **place._asdict()) for site, place in heads.items()],
+        update_conflicts=True,
+        unique_fields=["site_id"],
+        update_fields=["seq", "hash", "recorded_at"],
+    )
 
 
-@dataclass(frozen=True)
-class Broken:
-    """The first place at which a site's chain does not hold."""
+@transaction.atomic
+def walk(*, links: int = WALKED_AT_ONCE) -> None:
+    """Look again at the next `links` of each site's chain, and note how far: the watch, for ever.
 
-    site: str
-    seq: int
-    why: str
+    A break stays noted until somebody has looked at the whole chain (`record_whole`).
+    """
+    walks = {row.site_id: row for row in Walk.objects.select_for_update()}
+    for head in Head.objects.all():
+        row = walks.get(head.site_id) or Walk(site_id=head.site_id)
+        if found_by(row) is None:
+            _walk_on(row, Place(head.seq, head.hash), links)
+            row.save()
 
 
-def verify(sites: Iterable[str]) -> list[Broken]:
-    """Walk each site's chain and return the first break of each; an empty list means it holds."""
-    return [broken for site in sites if (broken := _verify_site(site))]
+def _walk_on(row: Walk, head: Place, links: int) -> None:
+    start = Place(row.seq, row.hash)
+    row.began_at = row.began_at if start.seq else now()
+    last = min(start.seq + links, head.seq)
+    reached = walk_on(row.site_id, start, last)
+    if isinstance(reached, Place) and last == head.seq:
+        reached = at_end(row.site_id, reached, head) or reached
+    if isinstance(reached, Broken):
+        row.broken_seq, row.broken_why = reached.seq, reached.why
+    elif last < head.seq:
+        row.seq, row.hash = reached
+    else:
+        _note_whole(row, head, row.began_at)
 
 
-def _verify_site(site: str) -> Broken | None:
-    previous = ""
-    chain = Seal.objects.filter(site_id=site).order_by("seq").select_related("event")
-    for place, sealed in enumerate(chain.iterator(), start=1):
-        if sealed.seq != place:
-            return Broken(site, place, f"link {place} is missing")
-        if link(previous, sealed.event) != sealed.hash:
-            return Broken(site, place, f"event {sealed.event_id} is not what was sealed")
-        previous = sealed.hash
-    return None
+def _note_whole(row: Walk, head: Place, began_at: datetime | None) -> None:
+    row.whole_seq, row.whole_hash = head
+    row.whole_from, row.began_at = began_at, None
+    row.seq, row.hash = START
+    row.broken_seq, row.broken_why = None, ""
+
+
+@transaction.atomic
+def record_whole(seen: Chain, *, began_at: datetime) -> None:
+    """Note what a look at a whole chain saw, for the watch and the pages to go on from."""
+    row = Walk.objects.select_for_update().filter(site_id=seen.site).first()
+    row = row or Walk(site_id=seen.site)
+    if seen.broken is None:
+        _note_whole(row, seen.head, began_at)
+    else:
+        row.broken_seq, row.broken_why = seen.broken.seq, seen.broken.why
+    row.save()
 
 
 class OtherRequest(ValueError):

@@ -43,6 +43,32 @@ class Seal(Recorded):
         constraints = [models.UniqueConstraint(fields=["site_id", "seq"], name="audit_seal_seq")]
 
 
+class Head(models.Model):
+    """Where a site's chain ends, kept beside its links: it only grows, and only the sealer may."""
+
+    site_id = models.CharField(primary_key=True, max_length=40, blank=True)
+    seq = models.BigIntegerField()
+    hash = models.CharField(max_length=64)
+    recorded_at = models.DateTimeField()
+
+
+class Walk(models.Model):
+    """How far the watch has looked at a site's chain again, and what its last whole walk saw.
+
+    Every link up to `whole_seq` was as sealed when it was looked at, at `whole_from` or later.
+    """
+
+    site_id = models.CharField(primary_key=True, max_length=40, blank=True)
+    seq = models.BigIntegerField(default=0)
+    hash = models.CharField(max_length=64, blank=True)
+    began_at = models.DateTimeField(null=True)
+    whole_seq = models.BigIntegerField(default=0)
+    whole_hash = models.CharField(max_length=64, blank=True)
+    whole_from = models.DateTimeField(null=True)
+    broken_seq = models.BigIntegerField(null=True)
+    broken_why = models.CharField(max_length=200, blank=True)
+
+
 class Receipt(Recorded):
     """The stored answer to a write, so that a replay of the same key is harmless (INV-16)."""
 

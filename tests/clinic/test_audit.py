@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
-from django.db import transaction
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from clinic.audit import actions as audit
+from clinic.audit import chain
 from clinic.audit.author import Author
-from clinic.audit.models import Event, Receipt, Seal
+from clinic.audit.models import Event, Head, Receipt, Seal, Walk
 from clinic.course.models import Fact
 from clinic.postgres import Server
 from tests import world as ground
+from tests.conftest import signed_in_as
 from tests.pages import text_of
 from tests.world import World
 
@@ -54,7 +60,7 @@ def test_an_event_names_who_what_whose_and_holds_no_value(world: World) -> None:
     assert (event.object_kind, event.object_id) == ("course.Course", str(world.course.pk))
     assert event.detail == {"names": ["weight"]}
     assert "70" not in str(event.detail)
-    assert "Marie" not in audit.canonical(event).decode()
+    assert "Marie" not in chain.canonical(event).decode()
 
 
 @pytest.mark.parametrize(
@@ -128,8 +134,26 @@ def write(action: str, site: str = "toronto") -> None:
     audit.record(by=Author("staff:1", "", "nurse", (site,)), action=action, patient=None)
 
 
-@pytest.mark.django_db
-def test_every_event_is_sealed_once_in_a_chain_for_each_site() -> None:
+@pytest.fixture
+def watched(server: Server, clone_database: str) -> Iterator[str]:
+    """A database of this test alone with the world's staff, where the watch seals and walks."""
+    ground.install()
+    with signed_in_as(server, "ag_worker", clone_database):
+        yield clone_database
+
+
+def seal() -> int:
+    with ground.acting("dee"):
+        return audit.seal()
+
+
+def walk(links: int = 100) -> None:
+    with ground.acting("dee"):
+        audit.walk(links=links)
+
+
+def test_every_event_is_sealed_once_in_a_chain_for_each_site(watched: str) -> None:
+    assert watched
     with ground.acting("dee"):
         for action in ("one", "two"):
             write(action)
@@ -137,27 +161,57 @@ def test_every_event_is_sealed_once_in_a_chain_for_each_site() -> None:
         assert audit.seal() == 0
         write("three")
         assert audit.seal() == 1
-        chain = list(Seal.objects.filter(site_id="toronto").order_by("seq"))
-        assert [link.seq for link in chain] == [1, 2, 3]
-        assert chain[1].hash == audit.link(chain[0].hash, chain[1].event)
-        assert audit.verify(["toronto", "vancouver", ""]) == []
+        links = list(Seal.objects.filter(site_id="toronto").order_by("seq"))
+        assert [each.seq for each in links] == [1, 2, 3]
+        assert links[1].hash == chain.link(links[0].hash, links[1].event)
+        assert chain.verify(["toronto", "vancouver", ""]) == []
+
+
+def test_a_batch_is_sealed_in_as_many_queries_as_one_event(watched: str) -> None:
+    assert watched
+    taken = []
+    for events_written in (1, 40):
+        with ground.acting("dee"):
+            for _ in range(events_written):
+                write("one")
+        with ground.acting("dee"), CaptureQueriesContext(connection) as queries:
+            assert audit.seal() == events_written
+        taken.append(len(queries))
+    assert taken[0] == taken[1]
+
+
+def test_a_backlog_is_sealed_in_parts_that_are_one_chain(
+    watched: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert watched
+    monkeypatch.setattr(audit, "SEALED_AT_ONCE", 2)
+    with ground.acting("dee"):
+        for action in ("one", "two", "three"):
+            write(action)
+    assert [seal(), seal(), seal()] == [2, 1, 0]
+    assert broken() == []
 
 
 @pytest.fixture
-def sealed(clone_database: str) -> str:
+def sealed(watched: str) -> str:
     """A database of this test alone with five sealed events of Toronto, committed."""
-    ground.install()
     with ground.acting("dee"):
         for action in ("one", "two", "three", "four", "five"):
             write(action)
-    with ground.acting("dee"):
-        assert audit.seal() == 5
-    return clone_database
+    assert seal() == 5
+    return watched
 
 
 def broken() -> list[tuple[int, str]]:
     with ground.acting("dee"):
-        return [(found.seq, found.why) for found in audit.verify(["toronto"])]
+        return [(found.seq, found.why) for found in chain.verify(["toronto"])]
+
+
+def seen() -> chain.Chain:
+    """What the audit page sees of Toronto's chain."""
+    with ground.acting("dee"):
+        (found,) = chain.since_walk(["toronto"])
+    return found
 
 
 def tamper(server: Server, database: str, *statements: Any) -> None:
@@ -176,6 +230,17 @@ MOVED_IN_TIME = (
     f" WHERE id = {EVENT.format(5)}"
 )
 TAKEN_OUT = "DELETE FROM audit_seal WHERE seq = 3"
+CUT_OFF = (
+    "CREATE TEMP TABLE last ON COMMIT DROP AS SELECT event_id FROM audit_seal WHERE seq > 3",
+    "DELETE FROM audit_seal WHERE seq > 3",
+    "DELETE FROM audit_event WHERE id IN (SELECT event_id FROM last)",
+)
+HEAD_PUT_BACK = (
+    "UPDATE audit_head SET seq = 3, hash = (SELECT hash FROM audit_seal WHERE seq = 3)"
+    " WHERE site_id = 'toronto'"
+)
+HEAD_GONE = "DELETE FROM audit_head"
+RESEALED = "UPDATE audit_seal SET hash = repeat('a', 64) WHERE seq = 5"
 CLOSED_UP = "UPDATE audit_seal SET seq = seq - 1 WHERE seq > 3"
 SWAPPED = (
     "UPDATE audit_seal SET seq = -2 WHERE seq = 2",
@@ -204,8 +269,24 @@ PUT_IN = (
         ((TAKEN_OUT, CLOSED_UP), 3),
         (SWAPPED, 2),
         (PUT_IN, 3),
+        (CUT_OFF, 4),
+        ((HEAD_PUT_BACK,), 4),
+        ((HEAD_GONE,), 1),
+        ((RESEALED,), 5),
     ],
-    ids=["edited", "detail", "time", "taken out", "closed up", "swapped", "put in"],
+    ids=[
+        "edited",
+        "detail",
+        "time",
+        "taken out",
+        "closed up",
+        "swapped",
+        "put in",
+        "cut off",
+        "head put back",
+        "head gone",
+        "sealed anew",
+    ],
 )
 def test_the_chain_tells_where_it_was_tampered_with(
     server: Server, sealed: str, statements: tuple[str, ...], place: int
@@ -234,15 +315,164 @@ def test_a_broken_chain_is_shown_to_the_privacy_officer(
     assert "is not what was sealed" in torn
 
 
+def test_what_is_sealed_after_a_cut_does_not_hide_it(server: Server, sealed: str) -> None:
+    tamper(server, sealed, *CUT_OFF)
+    with ground.acting("dee"):
+        write("six")
+    assert seal() == 1
+    ((place, why),) = broken()
+    assert (place, why) == (4, "link 4 of 6 is missing")
+
+
+def test_a_cut_with_its_head_put_back_is_told_only_by_a_head_noted_elsewhere(
+    server: Server, sealed: str
+) -> None:
+    """What the database alone can't tell, and what can."""
+    noted = seen().noted
+    tamper(server, sealed, *CUT_OFF, HEAD_PUT_BACK)
+    assert broken() == []
+    with pytest.raises(CommandError, match="toronto: the head noted at link 5 is not in the chain"):
+        call_command("audit", "verify", "--head", noted, stdout=StringIO())
+
+
+@pytest.mark.parametrize("role", ["ag_app", "ag_worker"])
+def test_nobody_at_work_shortens_a_head(server: Server, sealed: str, role: str) -> None:
+    for statement in (HEAD_PUT_BACK, HEAD_GONE, "TRUNCATE audit_head"):
+        with psycopg.connect(server.url(role, sealed)) as there:
+            there.execute("SELECT set_config('afterglow.sites', 'toronto', true)")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                there.execute(statement)
+
+
+def test_not_even_the_owner_takes_a_head_back_by_mistake(server: Server, sealed: str) -> None:
+    with (
+        psycopg.connect(server.url("ag_migrate", sealed)) as owner,
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="only grows"),
+    ):
+        owner.execute(HEAD_PUT_BACK)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO audit_seal (site_id, seq, event_id, hash)"
+        " SELECT 'toronto', 6, max(id), '' FROM audit_event",
+        "INSERT INTO audit_head VALUES ('', 9, '', now())",
+        "UPDATE audit_head SET seq = 9",
+        "INSERT INTO audit_walk (site_id, seq, hash, whole_seq, whole_hash, broken_why)"
+        " VALUES ('toronto', 0, '', 5, '', '')",
+    ],
+)
+def test_the_program_that_serves_pages_neither_seals_nor_says_what_was_looked_at(
+    server: Server, sealed: str, statement: str
+) -> None:
+    with psycopg.connect(server.url("ag_app", sealed)) as app:
+        app.execute("SELECT set_config('afterglow.sites', 'toronto', true)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
+            app.execute(statement)
+
+
+# -- what was looked at ----------------------------------------------------------------------------
+
+
+def test_a_page_looks_at_every_link_until_the_watch_has(sealed: str) -> None:
+    assert sealed
+    assert (seen().before, seen().just_now) == (0, 5)
+    walk()
+    with ground.acting("dee"):
+        write("six")
+    assert seen().unsealed == 1
+    seal()
+    assert (seen().before, seen().just_now, seen().unsealed) == (5, 1, 0)
+    assert seen().before_from is not None
+
+
+def test_a_walk_in_parts_is_whole_only_at_the_head(sealed: str) -> None:
+    assert sealed
+    for before in (0, 0, 5):
+        walk(links=2)
+        assert seen().before == before
+    assert Walk.objects.count() == 0  # outside a site nothing is seen
+    with ground.acting("dee"):
+        assert Walk.objects.get().seq == 0  # and it begins anew
+
+
+def test_a_page_finds_a_change_of_what_came_after_the_walk(server: Server, sealed: str) -> None:
+    walk()
+    with ground.acting("dee"):
+        write("six")
+    seal()
+    tamper(server, sealed, f"UPDATE audit_event SET actor = 'x' WHERE id = {EVENT.format(6)}")
+    assert seen().broken == chain.Broken("toronto", 6, "event 6 is not what was sealed")
+
+
+def test_a_page_finds_that_the_link_up_to_which_was_walked_is_another(
+    server: Server, sealed: str
+) -> None:
+    walk()
+    tamper(server, sealed, RESEALED)
+    assert seen().broken == chain.Broken("toronto", 5, "event 5 is not what was sealed")
+
+
+def test_an_old_change_is_found_by_the_next_walk_and_stays_said(
+    server: Server, sealed: str
+) -> None:
+    walk()
+    tamper(server, sealed, EDITED)
+    assert seen().broken is None  # as the page says, it looked at links 1 to 5 before
+    walk(links=2)
+    assert seen().broken is None
+    walk(links=2)
+    assert seen().broken == chain.Broken("toronto", 3, "event 3 is not what was sealed")
+    tamper(server, sealed, "UPDATE audit_event SET actor = 'staff:1'")
+    walk()
+    assert seen().broken is not None
+    call_command("audit", "verify", stdout=StringIO())
+    assert seen().broken is None
+
+
+def test_a_walk_finds_a_head_that_is_not_the_last_link(server: Server, sealed: str) -> None:
+    tamper(server, sealed, "UPDATE audit_head SET hash = repeat('b', 64)")
+    walk()
+    assert seen().broken == chain.Broken("toronto", 5, "link 5 is not the one that was sealed last")
+
+
+def test_the_command_says_what_holds_and_fails_where_it_does_not(
+    server: Server, sealed: str
+) -> None:
+    said = StringIO()
+    head = seen().noted
+    call_command("audit", "verify", "--head", head, stdout=said)
+    assert said.getvalue() == f"{head}  5 links hold\n"
+    assert (seen().before, seen().just_now) == (5, 0)
+    tamper(server, sealed, EDITED)
+    with pytest.raises(CommandError, match="toronto: event 3 is not what was sealed"):
+        call_command("audit", "verify", stdout=StringIO())
+    assert seen().broken is not None
+    with pytest.raises(CommandError, match="is no head; write SITE:NUMBER:HASH"):
+        call_command("audit", "verify", "--head", "5", stdout=StringIO())
+
+
+def test_the_page_looks_at_every_link_when_asked_to(
+    server: Server, sealed: str, settings: Any
+) -> None:
+    settings.MODE = "demo"
+    walk()
+    tamper(server, sealed, EDITED)
+    pri = ground.signed_in("pri")
+    newer = text_of(pri.get(reverse("today:audit")))
+    assert "links 1 to 5, since" in newer
+    assert "is not what was sealed" not in newer
+    assert "is not what was sealed" in text_of(pri.get(reverse("today:audit"), {"walk": "all"}))
+
+
 def test_two_sealers_at_once_seal_each_event_once(server: Server, sealed: str) -> None:
     with ground.acting("dee"):
         write("six")
     with psycopg.connect(server.url("ag_worker", sealed)) as other:
         other.execute("SELECT pg_advisory_xact_lock(%s)", [audit.SEALER_LOCK])
-        with ground.acting("dee"):
-            assert audit.seal() == 0
-    with ground.acting("dee"):
-        assert audit.seal() == 1
+        assert seal() == 0
+    assert seal() == 1
 
 
 def test_an_event_without_a_site_has_a_chain_too(sealed: str) -> None:
@@ -250,4 +480,5 @@ def test_an_event_without_a_site_has_a_chain_too(sealed: str) -> None:
     with ground.acting("dee"):
         audit.record(by=Author("anonymous", "", "patient", ()), action="help.view", key=uuid4().hex)
         assert audit.seal() == 1
-        assert audit.verify([""]) == []
+        assert chain.verify([""]) == []
+        assert Head.objects.get(site_id="").seq == 1

@@ -178,12 +178,17 @@ def test_the_setting_ends_with_its_transaction(app: Any) -> None:
 OPEN_BY_TRIGGER = {"dosing_infusion"}  # a start asks its authorisation before its site
 
 
+WRITTEN_BY_THE_WATCH = {"audit_seal", "audit_head", "audit_walk"}
+
+
 @pytest.mark.parametrize("table", sorted(set(TABLES) - OPEN_BY_TRIGGER))
-def test_a_row_of_another_site_cannot_be_written(app: Any, table: str) -> None:
-    act_at(app, "toronto")
-    statement = insertion(app, table, "vancouver")
-    with pytest.raises(InsufficientPrivilege, match="row-level security"):
-        app.execute(statement)
+def test_a_row_of_another_site_cannot_be_written(server: Server, filled: str, table: str) -> None:
+    role = "ag_worker" if table in WRITTEN_BY_THE_WATCH else "ag_app"
+    with psycopg.connect(server.url(role, filled)) as writer:
+        act_at(writer, "toronto")
+        statement = insertion(writer, table, "vancouver")
+        with pytest.raises(InsufficientPrivilege, match="row-level security"):
+            writer.execute(statement)
 
 
 @pytest.mark.parametrize("table", ["course_fact", "course_decision", "audit_event", "therapy_note"])

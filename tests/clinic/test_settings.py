@@ -53,6 +53,7 @@ def test_the_secret_is_made_once_and_read_by_its_owner_alone(
         (["mllp"], None, "worker"),
         (["site", "add"], None, "owner"),
         (["staff", "add"], None, "owner"),
+        (["audit", "verify"], None, "worker"),
         (["serve"], None, None),
     ],
 )

@@ -1,4 +1,4 @@
-"""`clinic watch`: once a second, see silence, say one is alive, seal the audit chain."""
+"""`clinic watch`: each second see silence, say one is alive, seal the audit chain, walk on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def look() -> int:
         actions.tick_alarms(by=by)
         actions.beat()
     with access.acting(access.worker("watch")):
-        return audit.seal()
+        sealed = audit.seal()
+    with access.acting(access.worker("watch")):
+        audit.walk()
+    return sealed
 
 
 class Command(BaseCommand):
