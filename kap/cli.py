@@ -80,6 +80,11 @@ def _add_screen(commands: Any) -> None:
         metavar="FACT=VALUE",
         help="as if a fact, told or derived, were so: true, false, unknown, a number or a code",
     )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="what would change the answer, what to ask next, when to ask again",
+    )
 
 
 def _add_facts(commands: Any) -> None:

@@ -23,6 +23,7 @@ from kap.terminal import (
 
 if TYPE_CHECKING:
     from kap.chart import Chart
+    from kap.explain import Explanation
     from kap.moment import Moment
     from kap.protocol import Protocol
     from kap.verdict import Verdict
@@ -45,7 +46,14 @@ def screen(asked: argparse.Namespace, moment: Callable[[str | None], Moment]) ->
     except ChartError as error:
         raise Problem(f"{asked.file}: {error}", BAD_DATA) from error
     at = moment(asked.at or meant_for)
-    return _tell_verdict(_ask(protocol, asked.stage, chart, at, asked.what_if), asked)
+    if asked.explain and asked.what_if:
+        raise Problem("--explain and --what-if: one at a time", USAGE)
+    verdict = _ask(protocol, asked.stage, chart, at, asked.what_if)
+    if not asked.explain:
+        return _tell_verdict(verdict, asked)
+    from kap.explain import explain
+
+    return _tell_verdict(verdict, asked, explain(protocol, asked.stage, chart, at))
 
 
 def _ask(
@@ -75,17 +83,28 @@ def _asked_at(file: str, told: object) -> str | None:
     raise Problem(f"{file}: asked_at: {told!r}; write an instant with its offset", BAD_DATA)
 
 
-def _tell_verdict(verdict: Verdict, asked: argparse.Namespace) -> int:
+def _tell_verdict(
+    verdict: Verdict, asked: argparse.Namespace, found: Explanation | None = None
+) -> int:
     from kap.verdict_text import verdict_lines
 
     code = _exit_code(verdict)
+    more, extra = _explained(found)
     if asked.json:
-        more = {"exit_code": code, "what_if": asked.what_if, "signed": False}
+        more |= {"exit_code": code, "what_if": asked.what_if, "signed": False}
         return tell_json(verdict.to_json() | more, code)
     lines = verdict_lines(
         verdict, name=asked.file, exit_code=code, supposed=asked.what_if, colour=may_colour()
     )
-    return tell(lines, code)
+    return tell([*lines, *extra], code)
+
+
+def _explained(found: Explanation | None) -> tuple[dict[str, Any], list[str]]:
+    if found is None:
+        return {}, []
+    from kap.explain_text import explanation_json, explanation_lines
+
+    return {"explanation": explanation_json(found)}, list(explanation_lines(found))
 
 
 def protocol_list(asked: argparse.Namespace) -> int:

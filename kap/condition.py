@@ -279,8 +279,7 @@ def evaluate(node: Formula, values: Mapping[str, Known], parameters: Parameters)
         case Member(FactName(name), ParamName(param)):
             return _member(values.get(name), parameters[param])
         case _:
-            apart = Sum(node.left, "-", node.right)
-            return _compare(_ends(apart, values, parameters), node.op)
+            return _compare(difference(node, values, parameters), node.op)
 
 
 def unsettled(
@@ -303,6 +302,11 @@ def _is_exact(value: Known) -> bool:
 
 
 Ends = tuple[Fraction, Fraction] | None
+
+
+def difference(node: Comparison, values: Mapping[str, Known], parameters: Parameters) -> Ends:
+    """Return the least and greatest of left - right, or None when a fact is unknown."""
+    return _ends(Sum(node.left, "-", node.right), values, parameters)
 
 
 def _ends(term: Term, values: Mapping[str, Known], parameters: Parameters) -> Ends:

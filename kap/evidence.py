@@ -159,6 +159,11 @@ class Limit:
     amount: int
     unit: str
 
+    @property
+    def length(self) -> timedelta:
+        """How long, for a limit by the clock."""
+        return timedelta(seconds=self.amount * _CLOCK[self.unit])
+
     @cached_property
     def by_clock(self) -> bool:
         """Whether it is counted in UTC hours, not in local dates."""
@@ -172,7 +177,7 @@ _CLOCK = {"h": 3600, "min": 60, "s": 1}
 
 def _cutoff(at: Moment, limit: Limit) -> date:
     if limit.by_clock:
-        return at.utc - timedelta(seconds=limit.amount * _CLOCK[limit.unit])
+        return at.utc - limit.length
     return before(at.local_date, limit.amount, limit.unit)
 
 

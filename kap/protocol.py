@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib import resources
+from operator import getitem
 from types import MappingProxyType
 from typing import Any
 
@@ -50,6 +51,13 @@ class Stage:
     labels: Mapping[str, str]
     # for each rule the rank of its answer when it is quiet, unknown, or speaks
     ranks: tuple[tuple[int, int, int], ...]
+
+    def answer(self, truths: Sequence[int]) -> Answer:
+        """Return the highest of what the rules make of the answer; `truths` in their order."""
+        return BY_RANK[max(map(getitem, self.ranks, truths), default=Answer.ELIGIBLE.rank)]
+
+
+BY_RANK = {answer.rank: answer for answer in Answer}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from operator import getitem
 from typing import Any
 
 from kap.chart import Chart
@@ -287,7 +286,7 @@ def suppose(
 
 
 def _verdict(protocol: Protocol, stage: Stage, look: Look, truths: list[int]) -> Verdict:
-    answer = BY_RANK[max(map(getitem, stage.ranks, truths), default=1)]
+    answer = stage.answer(truths)
     return Verdict(
         answer=answer,
         stage=stage.name,
@@ -298,9 +297,6 @@ def _verdict(protocol: Protocol, stage: Stage, look: Look, truths: list[int]) ->
         at=look.at,
         detail=lambda: render(protocol, stage, look, truths),
     )
-
-
-BY_RANK = {answer.rank: answer for answer in Answer}
 
 
 # --- stored decisions ---------------------------------------------------------------------------
