@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -159,7 +159,8 @@ def _lowest_since(key: str, row: Row, shop: Workshop) -> Derived:
 
 
 def _count_in(key: str, row: Row, shop: Workshop) -> Derived:
-    name = shop.fact(row[key], "bool", "number", "date", "instant", "code").name
+    name = shop.fact(row[key], *_TOLD).name
+    last = shop.fact(row["after"], *_TOLD).name if "after" in row else ""
     window = _window(row, shop)
     guard = _guard(row, shop)
 
@@ -168,16 +169,19 @@ def _count_in(key: str, row: Row, shop: Workshop) -> Derived:
         told = look.readings(name)
         if truth == FALSE and not told:
             return number(0, 0)
-        if not told:
-            return unknown(Reason.NEVER_ASKED, (name,))
+        asked = look.last_known(last, 1) if last else ()
+        if not told or (last and not asked):
+            return unknown(Reason.NEVER_ASKED, (last if told else name,))
         start = None if window is None else before(look.at.local_date, *window)
-        counted = tuple(
-            fact for fact in told if fact.value is not False and (start is None or fact.day > start)
-        )
+        later = [f for f in told if not asked or f.observed_at > asked[-1].observed_at]
+        within = [f for f in later if start is None or f.day > start]
+        counted = tuple([fact for fact in within if fact.value is not False])
         return number(len(counted), len(counted), counted)
 
-    reads = (name, row["guard"]) if "guard" in row else (name,)
-    return Derived("number", read, reads, "1")
+    return Derived("number", read, tuple(filter(None, (name, last, row.get("guard")))), "1")
+
+
+_TOLD = ("bool", "number", "date", "instant", "code")
 
 
 def _window(row: Row, shop: Workshop) -> tuple[int, str] | None:
@@ -207,6 +211,7 @@ NOT_APPLICABLE = unknown(Reason.NEVER_ASKED, ())  # behind a false guard: nobody
 def _days_since(key: str, row: Row, shop: Workshop) -> Derived:
     name = row[key]
     since, guard = shop.date(name), _guard(row, shop)
+    to = shop.fact(row["to"], "instant").name if "to" in row else ""
 
     def read(look: Look) -> Value:
         if _not_asked(guard, look):
@@ -214,10 +219,12 @@ def _days_since(key: str, row: Row, shop: Workshop) -> Derived:
         first, last, evidence, reason = since(look)
         if first is None or last is None:
             return unknown(reason or Reason.NOT_KNOWN, (name,), evidence)
-        today = look.at.local_date
-        return number((today - last).days, (today - first).days, evidence)
+        day: date | Value = _day_of(to, look) if to else look.at.local_date
+        if isinstance(day, Value):
+            return day
+        return number((day - last).days, (day - first).days, evidence)
 
-    reads = (name, row["guard"]) if guard else (name,)
+    reads = tuple(filter(None, (name, to, row.get("guard"))))
     return Derived("number", read, reads, "d", guard=row.get("guard", ""), is_since=True)
 
 
@@ -271,6 +278,14 @@ def _instant_of(name: str, look: Look) -> tuple[datetime, tuple[Any, ...]] | Val
     return with_offset(latest.value), (latest,)
 
 
+def _day_of(name: str, look: Look) -> date | Value:
+    """Return the local date of an instant fact: that of the offset in which it is written."""
+    if name in look.now:
+        return look.at.local_date
+    found = _instant_of(name, look)
+    return found if isinstance(found, Value) else look.readings(name)[-1].value.date()
+
+
 # --- counting and comparing facts ---------------------------------------------------------------
 
 
@@ -298,7 +313,7 @@ def _at_least(key: str, row: Row, shop: Workshop) -> Derived:
 def _on_file(key: str, row: Row, shop: Workshop) -> Derived:
     names = (row[key],) if isinstance(row[key], str) else tuple(row[key])
     for name in names:
-        shop.fact(name, "bool", "number", "date", "instant", "code")
+        shop.fact(name, *_TOLD)
 
     def read(look: Look) -> Value:
         # However old: an old bad result must be repeated, it does not go away by ageing.
@@ -353,16 +368,16 @@ OPERATORS: Mapping[str, Operator] = {
     "previous": Operator(_nth_last(2)),
     "mean_of_last": Operator(_mean_of_last, ("n", "gap")),
     "lesser_of_pair": Operator(_lesser_of_pair, ("gap",)),
-    "days_since": Operator(_days_since, may=("guard",)),
+    "days_since": Operator(_days_since, may=("to", "guard")),
     "hours_since": Operator(_hours_since, may=("to", "unit", "guard")),
     "age": Operator(_age),
-    "count_in": Operator(_count_in, may=("window", "guard")),
+    "count_in": Operator(_count_in, may=("window", "after", "guard")),
     "at_least": Operator(_at_least, ("of",)),
     "any_code": Operator(any_code, may=("assert", "ask", "counts")),
     "on_file": Operator(_on_file),
     "change_from": Operator(_change_from, ("of",), ("percent",)),
     "class_of": Operator(class_of, ("class",), ("daily",)),
-    "trials_adequate": Operator(trials_adequate, ("n", "weeks", "class")),
+    "trials_adequate": Operator(trials_adequate, ("n", "weeks", "class"), ("strict",)),
     "sum_equivalent": Operator(sum_equivalent, ("table", "class")),
     "lowest_since": Operator(_lowest_since, ("since",)),
 }

@@ -71,7 +71,11 @@ def sum_equivalent(key: str, row: Row, shop: Workshop) -> Derived:
 def trials_adequate(key: str, row: Row, shop: Workshop) -> Derived:
     count = int(shop.amount(row["n"], "1")[0])
     weeks = shop.amount(row["weeks"], "wk")[0]
-    table, says = shop.table("minimum_dose"), resolver(shop.medicines(row["class"]))
+    table = dict(shop.table("minimum_dose"))
+    strict = shop.table("minimum_dose.strict") if "strict" in row else {}
+    if strict and shop.amount(row["strict"], "1")[0]:
+        table |= strict
+    says = resolver(shop.medicines(row["class"]))
 
     def adequate(item: Any) -> int:
         if item.current_episode is False or item.stopped_for_intolerance is True:

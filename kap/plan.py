@@ -118,9 +118,13 @@ class Workbench:
         return found | {plain_code(p): "except" for p in texts(where, row.get("except", []))}
 
     def table(self, name: str) -> Mapping[str, Decimal]:
-        """Return mg by ATC code of `[minimum_dose]` or `[equivalents.<name>]`."""
+        """Return mg by ATC of `[minimum_dose]`, of its `strict` or of `[equivalents.<name>]`."""
+        held = self.data.get("minimum_dose", {})
         if name == "minimum_dose":
-            where, row = name, self.data.get(name)
+            where = name
+            row = {key: cell for key, cell in held.items() if key != "strict"} or None
+        elif name == "minimum_dose.strict":
+            where, row = name, held.get("strict")
         else:
             where, row = f"equivalents.{name}", self.data.get("equivalents", {}).get(name)
         row = table(where, row)
