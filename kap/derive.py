@@ -283,7 +283,7 @@ def _day_of(name: str, look: Look) -> date | Value:
     if name in look.now:
         return look.at.local_date
     found = _instant_of(name, look)
-    return found if isinstance(found, Value) else look.readings(name)[-1].value.date()
+    return found if isinstance(found, Value) else found[0].date()
 
 
 # --- counting and comparing facts ---------------------------------------------------------------

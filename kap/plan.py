@@ -119,15 +119,11 @@ class Workbench:
 
     def table(self, name: str) -> Mapping[str, Decimal]:
         """Return mg by ATC of `[minimum_dose]`, of its `strict` or of `[equivalents.<name>]`."""
-        held = self.data.get("minimum_dose", {})
-        if name == "minimum_dose":
-            where = name
-            row = {key: cell for key, cell in held.items() if key != "strict"} or None
-        elif name == "minimum_dose.strict":
-            where, row = name, held.get("strict")
-        else:
-            where, row = f"equivalents.{name}", self.data.get("equivalents", {}).get(name)
-        row = table(where, row)
+        where = name if name.startswith("minimum_dose") else f"equivalents.{name}"
+        found_at: Any = self.data
+        for part in where.split("."):
+            found_at = table(where, found_at.get(part))
+        row = {key: cell for key, cell in found_at.items() if key != "strict"}
         only(where, row, ("atc", "reference", "unit", "source", "mark", "note", "unverified"))
         choice(f"{where}.mark", row.get("mark"), MARKS)
         found = {plain_code(c): Decimal(mg) for c, mg in table(where, row.get("atc")).items()}
