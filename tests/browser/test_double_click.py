@@ -26,9 +26,12 @@ def marie(clinic: Any, browser: Any) -> scene.Marie:
     return scene.planned(scene.arrives())
 
 
-def pressed_twice(page: Page, button: str) -> None:
-    """Send the form of a button twice at once, past the page's own lock, as a poor line would."""
-    statuses = page.locator(button).first.evaluate(
+def pressed_twice(page: Page, button: str) -> list[int]:
+    """Send the form of a button twice at once, past the page's own lock, as a poor line would.
+
+    Return the status of each answer, after the redirects.
+    """
+    statuses: list[int] = page.locator(button).first.evaluate(
         """async button => {
             const body = () => {
                 const data = new FormData(button.form);
@@ -40,6 +43,19 @@ def pressed_twice(page: Page, button: str) -> None:
         }"""
     )
     assert all(status < 500 for status in statuses), statuses
+    return statuses
+
+
+def is_told_once(person: Person, statuses: list[int]) -> None:
+    """Take the refusal of the second press, where there is one, off the console's complaints.
+
+    A browser repeats each refused answer on its console; all else it says stays there.
+    """
+    refused = [status for status in statuses if status != 200]
+    assert len(refused) < len(statuses)
+    for status in refused:
+        said = f"the server responded with a status of {status} "
+        person.complaints.remove(next(line for line in person.complaints if said in line))
 
 
 def order_page(at: Open, marie: scene.Marie) -> Person:
@@ -67,10 +83,9 @@ def test_an_order_signed_twice_is_one_order_and_an_infusion_starts_once(
     page.get_by_role("button", name="Sign the second check").dblclick()
     start = "form:has([name=do][value=start]) button"
     page.wait_for_selector(start)
-    pressed_twice(page, start)
+    is_told_once(bob, pressed_twice(page, start))
     with world.acting("bob"):
         assert Infusion.objects.filter(session=marie.dosing).count() == 1
-    bob.complaints.clear()  # the second of two is told that it was too late
 
 
 def test_a_note_signed_twice_is_one_note(at: Open, marie: scene.Marie) -> None:
@@ -88,7 +103,6 @@ def test_answers_sent_twice_are_one_response(at: Open, marie: scene.Marie) -> No
         sent = outcomes.send_questionnaire(course=marie.course, instrument_id="phq9", by=by)
     someone = at()
     page = someone.go(f"/me/q/{sent.token}/")
-    pressed_twice(page, "[data-send]")
+    is_told_once(someone, pressed_twice(page, "[data-send]"))
     with world.acting("alice"):
         assert Response.objects.filter(course=marie.course).count() == 1
-    someone.complaints.clear()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
 
+from clinic.dosing import actions as dosing
 from clinic.outcomes import actions as outcomes
 from clinic.portal.self_check import questions
 from tests import world
@@ -17,6 +21,7 @@ from tests.browser.people import Person
 
 LANGUAGES = ("en", "fr")
 THEMES = ("day", "dim")
+GALLERY = ("day", "dim", "board")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def places(marie: scene.Marie) -> Iterator[tuple[str, str | None, str]]:
         ("note", "tess", f"/therapy/{talk}/"),
         ("audit", "pri", "/today/audit"),
         ("quarantine", "bob", "/devices/quarantine"),
-        ("gallery", "ada", "/admin/ui"),
+        *((f"gallery {theme}", "ada", f"/admin/ui?theme={theme}") for theme in GALLERY),
     )
 
 
@@ -76,13 +81,16 @@ def faults(person: Person) -> list[str]:
     ]
 
 
-def themed(person: Person, theme: str) -> None:
-    """Turn the page light or dim as its switch does; a fixed theme stays."""
-    person.page.evaluate(
-        "theme => { const page = document.documentElement;"
-        " if (!page.hasAttribute('data-theme-fixed')) page.dataset.theme = theme }",
-        theme,
-    )
+def in_each_theme(person: Person) -> Iterator[str]:
+    """Turn the page by its own switch, as a person does; one whose room decides stays as it is."""
+    page = person.page
+    yield str(page.locator("html").get_attribute("data-theme"))
+    switch = page.locator("[data-theme-switch]")
+    if page.locator("html[data-theme-fixed]").count() or not switch.count():
+        return
+    switch.click()
+    page.wait_for_timeout(50)
+    yield str(page.locator("html").get_attribute("data-theme"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -91,16 +99,133 @@ def test_no_page_is_closed_to_a_person_with_a_disability(
 ) -> None:
     people: dict[str | None, Person] = {}
     found: list[str] = []
+    seen: set[tuple[str, str]] = set()
     for name, who, path in places(marie):
         if who not in people:
             people[who] = at(who, locale=f"{language}-CA", reduced_motion="reduce")
         page = people[who].go(path)
         spoken = "en" if name == "questionnaire" else language  # it speaks the patient's own
         assert page.locator("html").get_attribute("lang") == spoken, path
-        for theme in THEMES:
-            themed(people[who], theme)
+        for theme in in_each_theme(people[who]):
+            seen.add((name, theme))
             found += [f"{theme} {language} {line}" for line in faults(people[who])]
     assert sorted(set(found)) == []
+    assert {theme for _, theme in seen} == {*THEMES, "board"}
+    assert {theme for name, theme in seen if name == "today"} == set(THEMES)
+
+
+@pytest.fixture(scope="module")
+def ana(clinic: Any, browser: Any) -> scene.Marie:
+    """A person before the dose: nothing is ordered yet."""
+    assert clinic
+    assert browser
+    return scene.planned(scene.arrives("Ana Costa"))
+
+
+def order_empty(page: Page) -> None:
+    """Ask for the arithmetic of nothing, past the browser's own check."""
+    page.locator("form:has([name=final_ml])").evaluate("form => { form.noValidate = true }")
+    page.locator("main form:has([name=final_ml]) button").first.click()
+    page.locator("[data-error-summary]").wait_for()
+
+
+def order_shown(page: Page) -> None:
+    """Ask for the arithmetic of a dose."""
+    page.fill("[name=vial_mg_per_ml]", "50")
+    page.fill("[name=final_ml]", "50")
+    page.locator("main form:has([name=final_ml]) button").first.click()
+    page.locator("button[name=sign]").wait_for()
+
+
+def start_refused(page: Page) -> None:
+    """Sign the second check with a wrong password."""
+    page.fill("[name=second_username]", "nina")
+    page.fill("[name=second_password]", "not this one")
+    page.fill("[name=rate_ml_h]", "75")
+    page.locator("form:has([name=second_password]) button").first.click()
+    page.locator("[data-error-summary]").wait_for()
+
+
+def again_empty(page: Page) -> None:
+    """Record a further reading without one."""
+    page.locator("form:has([name=do][value=again]) button").first.click()
+    page.locator("[data-error-summary]").wait_for()
+
+
+def as_it_is(page: Page) -> None:
+    """Leave the page as it opened."""
+    page.wait_for_load_state()
+
+
+def told_what_is_wrong(person: Person) -> None:
+    """Take the refused form off the console's complaints, one for one: the browser repeats it."""
+    said = "the server responded with a status of 400 (Bad Request)"
+    person.complaints.remove(next(line for line in person.complaints if said in line))
+
+
+Done = tuple[str, str, Callable[[Page], None]]
+ORDER: tuple[Done, ...] = (
+    ("alice", "order?mg_per_kg=0.5&minutes=40", as_it_is),
+    ("alice", "order", order_empty),
+    ("alice", "order?mg_per_kg=0.5&minutes=40", order_shown),
+)
+START: tuple[Done, ...] = (
+    ("bob", "start", as_it_is),
+    ("bob", "start", start_refused),
+    ("bob", "start", again_empty),
+)
+REFUSED = (order_empty, start_refused, again_empty)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_forms_before_a_start_and_their_mistakes_are_open_to_all(
+    at: Open, ana: scene.Marie, language: str
+) -> None:
+    device = {"locale": f"{language}-CA", "reduced_motion": "reduce"}
+    people = {name: at(name, **device) for name in ("alice", "bob")}
+    found: list[str] = []
+    for step in (ORDER, START):
+        if step is START:
+            ordered(ana)
+        for who, part, do in step:
+            page = people[who].go(f"/sessions/{ana.dosing.pk}/{part}")
+            do(page)
+            for theme in in_each_theme(people[who]):
+                found += [f"{do.__name__} {theme} {line}" for line in faults(people[who])]
+            if do in REFUSED:
+                told_what_is_wrong(people[who])
+                assert page.title().startswith("Problem" if language == "en" else "Problème")
+    assert found == []
+
+
+def ordered(ana: scene.Marie) -> None:
+    """Sign the order once."""
+    with world.acting("alice"):
+        if not ana.dosing.orders.exists():
+            world.sign_order(ana.dosing)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_open_alarm_is_open_to_all_in_the_room_and_on_the_wall(
+    at: Open, marie: scene.Marie, language: str
+) -> None:
+    high = {"systolic": Decimal(172), "diastolic": Decimal(98)}
+    with world.acting("bob") as by:
+        dosing.record_set(session=marie.dosing, values=high, key=uuid4(), by=by)
+    bob, found = at("bob", locale=f"{language}-CA", reduced_motion="reduce"), []
+    page = bob.go(f"/sessions/{marie.dosing.pk}")
+    alarm = page.locator("[data-alarm]:has-text('172')")
+    alarm.wait_for()
+    alarm.locator("summary").click()
+    page.locator("[data-later] summary, .log summary, .menu summary").last.click()
+    found += faults(bob)
+    page.keyboard.press("Escape")
+    page.locator(".log summary").click()
+    found += faults(bob)
+    page = bob.go("/sessions/board")
+    page.locator("tr.alarm").first.wait_for()
+    found += faults(bob)
+    assert found == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
