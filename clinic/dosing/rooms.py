@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Q
 
 from clinic.audit.author import Author
 from clinic.course.models import Session
-from clinic.dosing.live import CUFF, Live, Tile
-from clinic.dosing.models import Infusion
+from clinic.dosing.alarms import rows_of_all
+from clinic.dosing.live import CUFF, Live, Tile, event_of, newest
+from clinic.dosing.models import Infusion, Order, SessionEvent
+from clinic.dosing.seen import Seen
 from clinic.people.models import Site
+from kap.log import Event
+from kap.session import fold
 
 BEFORE, AFTER = timedelta(hours=4), timedelta(hours=8)
 
@@ -72,4 +78,32 @@ def rows(by: Author, at: datetime) -> list[Row]:
         .select_related("course__protocol", "patient", "site")
         .order_by("site_id", "room", "planned_start")
     )
-    return [Row(session, Live(session, at)) for session in found]
+    return [Row(live.session, live) for live in lives(list(found), at)]
+
+
+def lives(sessions: Sequence[Session], at: datetime) -> list[Live]:
+    """Return each session's hour with order, log, alarms and newest readings read at once for all.
+
+    The ranges of the last minutes, which a board does not show, are left out.
+    """
+    ids = [session.pk for session in sessions]
+    orders, latest, alarms = orders_of(ids), newest(ids), rows_of_all(sessions, at)
+    events: dict[UUID, list[Event]] = {pk: [] for pk in ids}
+    for row in SessionEvent.objects.filter(session__in=ids):
+        events[row.session_id].append(event_of(row))
+    found = []
+    for session in sessions:
+        live = Live(session, at, Seen(0, latest=latest.get(session.pk, {})))
+        live.order, live.alarms = orders.get(session.pk), alarms[session.pk]
+        live.state = fold(events[session.pk], plan=live.order)
+        found.append(live)
+    return found
+
+
+def orders_of(sessions: Sequence[UUID]) -> dict[UUID, Order]:
+    """Return the order that runs, or stands, of each session that has one."""
+    standing = Order.objects.filter(session__in=sessions, replaced_by__isnull=True)
+    running = Infusion.objects.filter(session__in=sessions).select_related("order")
+    return {row.session_id: row for row in standing.order_by("signed_at")} | {
+        row.session_id: row.order for row in running
+    }

@@ -266,19 +266,19 @@ def alarm(request: ClinicRequest, session_id: UUID) -> HttpResponse:
 
 def board(request: ClinicRequest) -> HttpResponse:
     """Show every room at a glance."""
-    rows = rooms.rows(request.by, now())
-    audit.record_reads(by=request.by, action="board.view", rows=[row.session for row in rows])
-    page = {"rows": rows, "now": now(), "sites": rooms.sites(request.by)}
-    return render(request, "dosing/board.html", page)
+    return render(request, "dosing/board.html", _board(request))
 
 
 def board_rows(request: ClinicRequest) -> HttpResponse:
     """Return the rows alone, for the board that asks every two seconds."""
+    return render(request, "dosing/board_rows.html", _board(request))
+
+
+def _board(request: ClinicRequest) -> dict[str, Any]:
     at = now()
     rows = rooms.rows(request.by, at)
     audit.record_reads(by=request.by, action="board.view", rows=[row.session for row in rows])
-    page = {"rows": rows, "now": at, "sites": rooms.sites(request.by)}
-    return render(request, "dosing/board_rows.html", page)
+    return {"rows": rows, "now": at, "sites": rooms.sites(request.by)}
 
 
 def record(request: ClinicRequest, session_id: UUID) -> HttpResponse:
