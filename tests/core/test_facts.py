@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
 from decimal import Decimal
 from fractions import Fraction
+from importlib import resources
+from typing import Any
 
 import pytest
 
 from kap.facts import FactError, read_vocabulary, steps_up, vocabulary
+from kap.protocol import available, load
 from tests.core.small_protocol import FACTS
 
 ASK = 'ask = { en = "a", fr = "b" }\n'
@@ -76,3 +80,49 @@ def test_ratios_are_rounded_up_to_a_step() -> None:
 def test_an_unsound_entry_is_refused_by_name(text: str, said: str) -> None:
     with pytest.raises(FactError, match=said):
         read_vocabulary(text)
+
+
+# Codes that were read in their source; any other stays out until somebody reads it.
+READ_CODES = {"phq9": "44261-6", "phq9_item9": "44260-8"}
+
+
+def _rows() -> dict[str, dict[str, Any]]:
+    text = resources.files("kap").joinpath("facts.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)["fact"]
+
+
+def lacks(rows: dict[str, dict[str, Any]]) -> list[str]:
+    """Return what an entry lacks: type, who may answer, direction, a question in both languages."""
+    found = []
+    for name, row in rows.items():
+        keys = ("type", "answered_by") + (("direction",) if row["type"] != "list" else ())
+        keys += ("unit", "step", "low", "high") if row["type"] == "number" else ()
+        found += [f"{name}: {key}" for key in keys if row.get(key) in (None, "", [])]
+        for language, ends in (("en", "?"), ("fr", "?")):
+            asked = row["ask"][language].strip()
+            if not asked or (row["type"] != "list" and not asked.endswith(ends)):
+                found.append(f"{name}: a question in {language}")
+    return found
+
+
+def test_each_fact_says_all_that_an_asker_needs() -> None:
+    assert lacks(_rows()) == []
+
+
+@pytest.mark.parametrize("key", ["answered_by", "direction", "unit"])
+def test_an_entry_without_one_of_them_is_found(key: str) -> None:
+    """The negative control."""
+    rows = {"weight": {k: v for k, v in _rows()["weight"].items() if k != key}}
+    assert lacks(rows) == [f"weight: {key}"]
+
+
+def test_only_codes_that_were_read_are_written() -> None:
+    coded = {n: r[k] for n, r in _rows().items() for k in ("loinc", "snomed") if k in r}
+    assert coded == READ_CODES
+
+
+def test_every_fact_that_a_shipped_protocol_reads_stands_in_the_vocabulary() -> None:
+    for protocol_id, version in available():
+        protocol = load(protocol_id, version)
+        roots = {root for found in protocol.plan.roots.values() for root in found}
+        assert roots - set(vocabulary()) == set()
