@@ -82,7 +82,7 @@ def test_the_review_shows_answer_reasons_sources_and_what_would_settle_it(world:
     assert "CI-PSY-A" in told
     assert "What to ask" in told
     assert "settles" in told
-    assert "protocol iv-ketamine 2026.1" in told
+    assert "protocol iv-ketamine 2026.2" in told
     assert "Kowalski" not in page.content.decode().split("</title>")[0]
 
 

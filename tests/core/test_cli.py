@@ -81,7 +81,7 @@ def test_the_exit_code_tells_a_script_the_answer(kap, chart, answer, code):
 
 def test_a_verdict_in_words_names_its_rules_its_unknowns_and_its_protocol(kap, chart):
     code, said, _ = kap("screen", chart(CAST["screening-unknown"]), "--at", AT)
-    assert said.startswith("SCREENING  chart  iv-ketamine 2026.1   NEED MORE INFORMATION  (")
+    assert said.startswith("SCREENING  chart  iv-ketamine 2026.2   NEED MORE INFORMATION  (")
     assert "exit 3" in said.splitlines()[0]
     assert " ┃ CI-DEL" in said
     assert "capacity (never asked):" in said
@@ -237,7 +237,7 @@ def test_a_chart_is_read_from_standard_input(kap, chart, monkeypatch):
 @pytest.mark.parametrize(
     ("option", "value", "complaint"),
     [
-        ("--protocol", "iv-ketamin", "no protocol iv-ketamin@newest; shipped: iv-ketamine@2026.1"),
+        ("--protocol", "iv-ketamin", "no protocol iv-ketamin@newest; shipped: esketamine-spray@2026.1, iv"),
         ("--protocol", "iv-ketamine@1.0", "no protocol iv-ketamine@1.0"),
         ("--stage", "tomorrow", "has no stage 'tomorrow'"),
     ],

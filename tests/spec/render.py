@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kap.protocol import Protocol, load
-from tests.spec.table import CELLS, NOW, Row, Table, tables
+from kap.protocol import load
+from kap.rule import Rule
+from tests.spec.table import BOTH, CELLS, NOW, Row, Table, tables
 
 DOCS = Path(__file__).parents[2] / "docs" / "spec"
 GENERATED = (
@@ -16,15 +17,14 @@ GENERATED = (
 
 def pages() -> dict[str, str]:
     """Return every page of docs/spec by file name."""
-    protocol = load("iv-ketamine")
     by_topic: dict[str, list[Table]] = {}
     for table in tables():
         by_topic.setdefault(table.topic, []).append(table)
-    shown = {f"{topic}.md": _page(found, protocol) for topic, found in by_topic.items()}
-    return {"README.md": _contents(by_topic, protocol), **shown}
+    shown = {f"{topic}.md": _page(found) for topic, found in by_topic.items()}
+    return {"README.md": _contents(by_topic), **shown}
 
 
-def _contents(by_topic: dict[str, list[Table]], protocol: Protocol) -> str:
+def _contents(by_topic: dict[str, list[Table]]) -> str:
     links = (
         f"* [{topic.replace('_', ' ').capitalize()}]({topic}.md): "
         + "; ".join(table.title for table in found)
@@ -33,9 +33,9 @@ def _contents(by_topic: dict[str, list[Table]], protocol: Protocol) -> str:
     return "\n".join(
         [
             GENERATED,
-            "# What the protocol answers",
+            "# What the protocols answer",
             "",
-            f"Tables of protocol {protocol.id} {protocol.version}, each row asked of the protocol "
+            f"Tables of {' and '.join(map(_named, BOTH))}, each row asked of the protocol "
             "by the tests. No clinician has reviewed them yet.",
             f"The question is put on {NOW:%Y-%m-%d} at {NOW:%H:%M}; `because` names the rules "
             "that made the answer, with a ? where a rule cannot be answered yet.",
@@ -49,18 +49,22 @@ def _contents(by_topic: dict[str, list[Table]], protocol: Protocol) -> str:
     )
 
 
-def _page(found: list[Table], protocol: Protocol) -> str:
+def _named(protocol_id: str) -> str:
+    protocol = load(protocol_id)
+    return f"{protocol.id} {protocol.version} ({protocol.title[0].lower()}{protocol.title[1:]})"
+
+
+def _page(found: list[Table]) -> str:
     title = f"# {found[0].topic.replace('_', ' ').capitalize()}"
     parts = [GENERATED, title, "", *(line for table in found for line in _table(table))]
-    named = (rule.rstrip("?") for table in found for row in table.rows for rule in row.because)
-    told = sorted(set(named))
-    return "\n".join([*parts, "## The rules named above", "", *_legend(told, protocol), ""])
+    return "\n".join([*parts, "## The rules named above", "", *_legend(found), ""])
 
 
 def _table(table: Table) -> Iterator[str]:
     yield f"## {table.title}"
     yield ""
-    yield from filter(None, [f"Stage: {table.stage}.", table.text])
+    drug = "both drugs" if table.protocols == BOTH else table.protocols[0]
+    yield from filter(None, [f"Stage: {table.stage}. Protocol: {drug}.", table.text])
     yield ""
     yield _line([*table.columns, "verdict", "because"])
     yield _line("---" for _ in range(len(table.columns) + 2))
@@ -77,9 +81,21 @@ def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _legend(told: list[str], protocol: Protocol) -> Iterator[str]:
-    for rule in map(protocol.rule, told):
-        yield f"* **{rule.id}** ({rule.level}): {rule.why} [{rule.mark}; {rule.source}]"
+def _legend(found: list[Table]) -> Iterator[str]:
+    told = {(rule.rstrip("?"), t.protocols) for t in found for r in t.rows for rule in r.because}
+    lines: dict[str, list[str]] = {}
+    for rule_id, protocols in sorted(told):
+        for protocol in protocols:
+            line = _rule(load(protocol).rule(rule_id))
+            if protocol not in lines.setdefault(line, []):
+                lines[line].append(protocol)
+    for line, drugs in lines.items():
+        drug = "both drugs" if set(drugs) == set(BOTH) else drugs[0]
+        yield f"{line} ({drug})"
+
+
+def _rule(rule: Rule) -> str:
+    return f"* **{rule.id}** ({rule.level}): {rule.why} [{rule.mark}; {rule.source}]"
 
 
 def stale(folder: Path = DOCS) -> list[str]:

@@ -25,6 +25,8 @@ from kap.verdict import Verdict, ask
 
 HERE = Path(__file__).parent
 NOW = datetime.fromisoformat("2026-11-24T09:00:00-05:00")
+KETAMINE, SPRAY = "iv-ketamine", "esketamine-spray"
+BOTH = (KETAMINE, SPRAY)
 LISTS = ("conditions", "medications", "allergies", "antidepressant_trials")
 APART = timedelta(minutes=8)  # between the readings of one cell, unless the cell says when
 
@@ -57,7 +59,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of one topic: `columns` maps a heading to the fact, list or pair it tells."""
+    """One table of one topic: `columns` maps a heading to the fact, list or pair it tells.
+
+    Each of `protocols` answers every row as it says.
+    """
 
     topic: str
     title: str
@@ -65,6 +70,7 @@ class Table:
     text: str
     columns: Mapping[str, str]
     rows: tuple[Row, ...]
+    protocols: tuple[str, ...] = (KETAMINE,)
 
 
 def tables() -> tuple[Table, ...]:
@@ -86,6 +92,7 @@ def _read(path: Path) -> Iterator[Table]:
             text=row.get("text", ""),
             columns=row["columns"],
             rows=tuple(_row(row["columns"], cells) for cells in row["rows"]),
+            protocols=tuple(row.get("protocols", (KETAMINE,))),
         )
 
 
@@ -108,26 +115,26 @@ def behind(verdict: Verdict) -> set[str]:
 
 def asked(protocol: Protocol, table: Table, row: Row) -> Verdict:
     """Return what the protocol says of the row's person."""
-    return ask(protocol, table.stage, chart(table, row), Moment.at(NOW))
+    return ask(protocol, table.stage, chart(table, row, protocol.id), Moment.at(NOW))
 
 
 # --- a row's chart ------------------------------------------------------------------------------
 
 
-def chart(table: Table, row: Row) -> Chart:
+def chart(table: Table, row: Row, protocol: str = KETAMINE) -> Chart:
     """Return the clean person of the table's stage, with what the row tells instead."""
-    told = {"facts": {}, **person(table.stage)}
+    told = {"facts": {}, **person(table.stage, protocol)}
     for heading, cell in row.cells.items():
         if cell:
             _tell(told, table.columns[heading], cell)
     return Chart.from_json(told)
 
 
-def person(stage: str) -> dict[str, Any]:
+def person(stage: str, protocol: str = KETAMINE) -> dict[str, Any]:
     """Return the clean person at a stage, in the form of `Chart.from_json`."""
     clean = tomllib.loads((HERE / "people.toml").read_text(encoding="utf-8"))
     told: dict[str, Any] = {"facts": {}}
-    for part in clean["at"][stage]:
+    for part in clean["at"][protocol][stage]:
         for target, cell in clean[part].items():
             _tell(told, target, cell)
     return told

@@ -7,50 +7,49 @@ from pathlib import Path
 
 import pytest
 
-from kap.protocol import Protocol, load, parse_protocol
+from kap.protocol import load, parse_protocol
 from kap.rule import STAGES
 from tests.spec.render import pages, stale
-from tests.spec.table import NOW, Row, Table, asked, behind, moment, person, tables
+from tests.spec.table import BOTH, NOW, Row, Table, asked, behind, moment, person, tables
 
-PROTOCOL = "iv-ketamine"
-FILE = Path(__file__).parents[2] / "kap" / "protocols" / PROTOCOL / "2026.1.toml"
-LINES = [(table, row) for table in tables() for row in table.rows]
-
-
-def _name(line: tuple[Table, Row]) -> str:
-    return f"{line[0].topic}: {' | '.join(line[1].cells.values())}"
+PROTOCOLS = Path(__file__).parents[2] / "kap" / "protocols"
+LINES = [(each, table, row) for table in tables() for each in table.protocols for row in table.rows]
 
 
-@pytest.fixture(scope="module")
-def protocol() -> Protocol:
-    return load(PROTOCOL)
+def _name(line: tuple[str, Table, Row]) -> str:
+    protocol, table, row = line
+    return f"{protocol} {table.topic}: {' | '.join(row.cells.values())}"
 
 
 @pytest.mark.parametrize("line", LINES, ids=map(_name, LINES))
-def test_the_protocol_says_what_the_table_says(line: tuple[Table, Row], protocol: Protocol) -> None:
-    table, row = line
-    verdict = asked(protocol, table, row)
+def test_the_protocol_says_what_the_table_says(line: tuple[str, Table, Row]) -> None:
+    protocol, table, row = line
+    verdict = asked(load(protocol), table, row)
     assert (verdict.answer, behind(verdict)) == (row.verdict, set(row.because))
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_clean_person_passes_every_stage(stage: str, protocol: Protocol) -> None:
+@pytest.mark.parametrize("protocol", BOTH)
+def test_a_clean_person_passes_every_stage(protocol: str, stage: str) -> None:
     table = Table("people", "clean", stage, "", {}, ())
-    assert asked(protocol, table, Row({}, "eligible", ())).answer == "eligible"
+    assert asked(load(protocol), table, Row({}, "eligible", ())).answer == "eligible"
 
 
-def test_every_rule_decides_some_row(protocol: Protocol) -> None:
-    told = {rule.rstrip("?") for _, row in LINES for rule in row.because}
-    rules = {rule.id for rule in protocol.rules if rule.level != "N"}
+@pytest.mark.parametrize("protocol", BOTH)
+def test_every_rule_decides_some_row(protocol: str) -> None:
+    told = {rule.rstrip("?") for drug, _, row in LINES if drug == protocol for rule in row.because}
+    rules = {rule.id for rule in load(protocol).rules if rule.level != "N"}
     assert told == rules
 
 
-def test_a_protocol_without_its_soft_stop_fails_the_table() -> None:
+@pytest.mark.parametrize("protocol", BOTH)
+def test_a_protocol_without_its_soft_stop_fails_the_table(protocol: str) -> None:
     """The negative control: the rows notice when a rule is gone."""
-    text = FILE.read_text(encoding="utf-8")
+    file = PROTOCOLS / protocol / f"{load(protocol).version}.toml"
+    text = file.read_text(encoding="utf-8")
     start = text.index("[rule.BP-SOFT]")
     without = parse_protocol(text[:start] + text[text.index("[rule.", start + 1) :])
-    lines = [(t, r) for t, r in LINES if r.because == ("BP-SOFT",)]
+    lines = [(t, r) for drug, t, r in LINES if drug == protocol and r.because == ("BP-SOFT",)]
     assert lines
     assert all(asked(without, table, row).answer != row.verdict for table, row in lines)
 
