@@ -83,7 +83,7 @@ def test_protocols_are_registered_once_and_never_changed(
     class Changed:
         digest = "f" * 64
 
-    monkeypatch.setattr(actions, "load", lambda *_name: Changed)
+    monkeypatch.setattr("clinic.course.actions.protocols.load", lambda *_name: Changed)
     with pytest.raises(Refused, match="released files never change"):
         actions.register_protocols()
 

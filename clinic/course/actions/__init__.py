@@ -1,0 +1,32 @@
+"""Writing what the phases share. Each action: load, ask the core, write, audit; one transaction."""
+
+from clinic.course.actions.consents import sign_consent, withdraw_consent
+from clinic.course.actions.decisions import Lifted, decide
+from clinic.course.actions.facts import Reading, correct_fact, record_facts
+from clinic.course.actions.lists import review_list
+from clinic.course.actions.opening import open_course, open_patient
+from clinic.course.actions.protocols import newest_protocol, register_protocols
+from clinic.course.actions.rows import Refused, hold, written
+from clinic.course.actions.sessions import plan_session
+from clinic.course.actions.tasks import close_task, open_task
+
+__all__ = [
+    "Lifted",
+    "Reading",
+    "Refused",
+    "close_task",
+    "correct_fact",
+    "decide",
+    "hold",
+    "newest_protocol",
+    "open_course",
+    "open_patient",
+    "open_task",
+    "plan_session",
+    "record_facts",
+    "register_protocols",
+    "review_list",
+    "sign_consent",
+    "withdraw_consent",
+    "written",
+]

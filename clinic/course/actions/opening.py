@@ -1,0 +1,63 @@
+"""Opening a patient at a site, and a course."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.db import transaction
+
+from clinic.audit import actions as audit
+from clinic.audit.author import Author
+from clinic.course.actions.facts import Reading, record_facts
+from clinic.course.actions.protocols import newest_protocol
+from clinic.course.actions.rows import hold, written
+from clinic.course.models import Course, Referral
+from clinic.database import now
+from clinic.people.models import Enrolment, Patient, Site
+
+
+@transaction.atomic
+def open_patient(
+    *, site: Site, legal_name: str, birth_date: date, language: str, by: Author, **details: Any
+) -> Enrolment:
+    """Open a Patient at a site and return the Enrolment, with its chart number."""
+    hold(f"chart numbers of {site.code}")
+    patient = Patient.add(
+        legal_name=legal_name,
+        birth_date=birth_date,
+        language=language,
+        recorded_at=now(),
+        **details,
+    )
+    number = Enrolment.objects.filter(site=site).count() + 1
+    enrolment = Enrolment.add(
+        patient=patient, site=site, mrn=f"{site.code[:3].upper()}-{number:05d}", recorded_at=now()
+    )
+    record_facts(
+        of=enrolment,
+        by=by,
+        readings=[Reading("birth_date", birth_date.isoformat(), now(), source="record")],
+    )
+    audit.record(by=by, action="patient.open", site=site.code, patient=patient, about=enrolment)
+    return enrolment
+
+
+@transaction.atomic
+def open_course(
+    *,
+    enrolment: Enrolment,
+    indication: str,
+    by: Author,
+    referral: Referral | None = None,
+    protocol_id: str = "iv-ketamine",
+) -> Course:
+    """Open a Course pinned to the newest version of the protocol."""
+    course = Course.add(
+        **written(enrolment, by),
+        referral=referral,
+        indication=indication,
+        protocol=newest_protocol(protocol_id),
+    )
+    audit.record(by=by, action="course.open", about=course, protocol=course.protocol_id)
+    return course

@@ -1,0 +1,41 @@
+"""Planning an encounter."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from clinic.audit import actions as audit
+from clinic.audit.author import Author
+from clinic.course.actions.rows import written
+from clinic.course.models import Course, Session
+
+
+@transaction.atomic
+def plan_session(
+    *,
+    course: Course,
+    kind: str,
+    planned_start: datetime,
+    planned_minutes: int,
+    number: int,
+    by: Author,
+    room: str = "",
+    setting: str = "one-to-one",
+    replaces: Session | None = None,
+) -> Session:
+    """Plan an encounter; a move names the session it replaces."""
+    session = Session.add(
+        **written(course, by),
+        course=course,
+        kind=kind,
+        planned_start=planned_start,
+        planned_minutes=planned_minutes,
+        number=number,
+        room=room,
+        setting=setting,
+        replaces=replaces,
+    )
+    audit.record(by=by, action="session.plan", about=session, kind=kind)
+    return session
