@@ -45,7 +45,8 @@ class Number(forms.DecimalField):
 class KeyedForm(forms.Form):
     """A form that writes: its key makes a second press or a replay harmless."""
 
-    key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
+    # Without an id: a page has several such forms.
+    key = forms.UUIDField(widget=forms.HiddenInput(attrs={"id": False}), initial=uuid4)
 
 
 class SecondSigner(KeyedForm):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
-from typing import Any
 
 from django.db import transaction
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from clinic.audit import actions as audit
 from clinic.audit.author import Author
 from clinic.course import actions as course_actions
 from clinic.course import queries as course_queries
@@ -25,30 +23,6 @@ from kap.verdict import Unknown, Verdict
 ACCEPTABLE = (Answer.ELIGIBLE, Answer.ELIGIBLE_WITH_CONDITIONS)
 # How long a colleague has to ask what the review lacked: a habit of work, no clinical number.
 ASK_WITHIN = timedelta(days=2)
-
-
-def repeated(*, key: str, body: Mapping[str, Any], by: Author) -> str:
-    """Return where this form led when it was sent before, "" when it is new.
-
-    Raises Refused when the key came with other answers: what was typed is not stored.
-    """
-    course_actions.hold(f"form {by.id} {key}")
-    try:
-        kept = audit.receipt(principal=by.id, key=key, body=body)
-    except audit.OtherRequest as error:
-        audit.record(by=by, action="form.repeat", outcome="refused")
-        raise Refused(
-            _("This form was sent before with other answers, which are stored. Fill it in anew.")
-        ) from error
-    if kept is None:
-        return ""
-    audit.record(by=by, action="form.repeat")
-    return str(kept["led_to"])
-
-
-def keep(*, key: str, body: Mapping[str, Any], led_to: str, by: Author) -> None:
-    """Keep that this form was sent, and where it led, beside what it wrote."""
-    audit.keep_receipt(principal=by.id, key=key, body=body, result={"led_to": led_to})
 
 
 @transaction.atomic

@@ -16,11 +16,11 @@ from clinic.course import queries as course_queries
 from clinic.course.actions import Refused
 from clinic.course.forms import FactsForm
 from clinic.course.models import Course, ListReview, Referral
+from clinic.course.once import once
 from clinic.database import now
 from clinic.intake import actions, queries
 from clinic.intake.forms import OpenPatientForm, ReviewedForm, row_formset
 from clinic.intake.groups import grouped
-from clinic.intake.once import once
 from clinic.intake.queries import course_of, page_of
 from clinic.people.access import ClinicRequest
 from kap.facts import vocabulary

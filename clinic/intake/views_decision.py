@@ -18,10 +18,10 @@ from clinic.course.actions import Lifted, Refused
 from clinic.course.consents import Wording, wording
 from clinic.course.forms import LiftForm
 from clinic.course.models import Consent, Course, Decision
+from clinic.course.once import once
 from clinic.database import now
 from clinic.intake import actions, queries
 from clinic.intake.forms import ConsentForm, DecisionForm, WithdrawForm
-from clinic.intake.once import once
 from clinic.intake.queries import course_of, page_of
 from clinic.people import access
 from clinic.people.access import ClinicRequest

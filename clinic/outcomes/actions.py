@@ -5,21 +5,31 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
 from django.utils import translation
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
 from clinic.course import queries
-from clinic.course.actions import Reading, Refused, open_task, record_facts, written
-from clinic.course.models import Course
+from clinic.course.actions import (
+    Reading,
+    Refused,
+    hold,
+    open_task,
+    plan_session,
+    record_facts,
+    written,
+)
+from clinic.course.models import Course, Session
 from clinic.database import now
 from clinic.outcomes.models import QuestionnaireLink, Response
 from clinic.people import access
@@ -28,7 +38,7 @@ from kap.instrument import Instrument, Score
 
 
 class Sent(NamedTuple):
-    """A link and its token; the token is shown once and only its hash is kept."""
+    """A link and its token; the token is shown to its maker alone and only its hash is kept."""
 
     link: QuestionnaireLink
     token: str
@@ -40,10 +50,42 @@ def hashed(token: str) -> str:
 
 
 @transaction.atomic
-def send_questionnaire(*, course: Course, instrument_id: str, by: Author) -> Sent:
-    """Make a single-use, expiring link and, where the patient has an address, mail it."""
+def plan_next(
+    *,
+    course: Course,
+    kind: str,
+    planned_start: datetime,
+    planned_minutes: int,
+    room: str,
+    by: Author,
+) -> Session:
+    """Plan the course's next session of a kind; its number follows those that stand."""
+    hold(f"sessions of {course.pk}")
+    return plan_session(
+        course=course,
+        kind=kind,
+        planned_start=planned_start,
+        planned_minutes=planned_minutes,
+        number=queries.sessions_of(course).filter(kind=kind).count() + 1,
+        room=room,
+        by=by,
+    )
+
+
+@transaction.atomic
+def send_questionnaire(
+    *, course: Course, instrument_id: str, by: Author, key: UUID | None = None
+) -> Sent:
+    """Make a single-use, expiring link and, where the patient has an address, mail it.
+
+    A form sent again with its `key` gets the link that it made, and nothing is mailed anew.
+    Raises Refused when the key came with another course or questionnaire.
+    """
     instrument = instruments.load(instrument_id)
-    token = secrets.token_urlsafe(24)
+    token = token_of(key, by) if key else secrets.token_urlsafe(24)
+    hold(hashed(token))  # a second press waits, then finds the first one's row
+    if made := QuestionnaireLink.objects.filter(token_hash=hashed(token)).first():
+        return _again(made, token, course, instrument, by)
     link = QuestionnaireLink.add(
         **written(course, by),
         course=course,
@@ -55,6 +97,25 @@ def send_questionnaire(*, course: Course, instrument_id: str, by: Author) -> Sen
     audit.record(by=by, action="questionnaire.send", about=link, instrument=instrument.id)
     if course.patient.email:
         transaction.on_commit(lambda: _mail_or_ask(link, token, by))
+    return Sent(link, token)
+
+
+def token_of(key: UUID, by: Author) -> str:
+    """Return the token that a form's key stands for: the same one each time it is sent.
+
+    The key is random and only the form knows it, so that the hash stays all that is kept.
+    """
+    return salted_hmac(f"link of {by.id}", str(key), algorithm="sha256").hexdigest()
+
+
+def _again(
+    link: QuestionnaireLink, token: str, course: Course, instrument: Instrument, by: Author
+) -> Sent:
+    if (link.course_id, link.instrument) != (course.pk, instrument.id):
+        raise Refused(
+            _("This form was sent before with other answers, which are stored. Fill it in anew.")
+        )
+    audit.record(by=by, action="form.repeat", about=link)
     return Sent(link, token)
 
 

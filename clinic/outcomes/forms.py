@@ -9,11 +9,12 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from clinic.course.forms import KeyedForm
 from clinic.course.models import Session
 from kap import instrument as instruments
 
 
-class PlanForm(forms.Form):
+class PlanForm(KeyedForm):
     """The next encounter: kind, wall time at the site, length, room."""
 
     kind = forms.ChoiceField(label=_("Kind"), choices=Session.Kind.choices)
@@ -42,7 +43,7 @@ class PlanForm(forms.Form):
         return instant
 
 
-class SendForm(forms.Form):
+class SendForm(KeyedForm):
     """Which instrument to send."""
 
     instrument = forms.ChoiceField(label=_("Questionnaire"))

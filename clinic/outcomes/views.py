@@ -12,9 +12,10 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from clinic.audit import actions as audit
-from clinic.course import actions as course_actions
 from clinic.course import queries as course_queries
+from clinic.course.actions import Refused
 from clinic.course.models import Course
+from clinic.course.once import once
 from clinic.database import now
 from clinic.outcomes import actions, queries
 from clinic.outcomes.forms import PlanForm, SendForm
@@ -62,39 +63,42 @@ def _page(request: ClinicRequest, row: Course, **more: Any) -> dict[str, Any]:
     }
 
 
+@once("outcomes:course")
 def plan(request: ClinicRequest, course_id: UUID) -> HttpResponse:
     """Plan the next session and go back to the course."""
     row = _course(course_id)
     form = PlanForm(request.POST, zone=row.site.tz)
     if form.is_valid():
         data = form.cleaned_data
-        number = course_queries.sessions_of(row).filter(kind=data["kind"]).count() + 1
-        course_actions.plan_session(
+        actions.plan_next(
             course=row,
             kind=data["kind"],
             planned_start=data["start"],
             planned_minutes=data["minutes"],
-            number=number,
             room=data["room"],
             by=request.by,
         )
         messages.success(request, _("Session planned."))
         return redirect("outcomes:course", course_id=row.pk)
-    audit.record(by=request.by, action="course.view", about=row)
-    return render(request, "outcomes/course.html", _page(request, row, plan_form=form), status=400)
+    return _asked_anew(request, row, plan_form=form)
 
 
 def send(request: ClinicRequest, course_id: UUID) -> HttpResponse:
-    """Make a link for the patient and show it once."""
+    """Make a link for the patient and show it."""
     row = _course(course_id)
     form = SendForm(request.POST)
     if not form.is_valid():
-        audit.record(by=request.by, action="course.view", about=row)
-        page = _page(request, row, send_form=form)
-        return render(request, "outcomes/course.html", page, status=400)
-    sent = actions.send_questionnaire(
-        course=row, instrument_id=form.cleaned_data["instrument"], by=request.by
-    )
+        return _asked_anew(request, row, send_form=form)
+    try:
+        sent = actions.send_questionnaire(
+            course=row,
+            instrument_id=form.cleaned_data["instrument"],
+            key=form.cleaned_data["key"],
+            by=request.by,
+        )
+    except Refused as refused:
+        messages.error(request, str(refused))
+        return _asked_anew(request, row)
     page = {
         "course": row,
         "patient": row.patient,
@@ -103,6 +107,12 @@ def send(request: ClinicRequest, course_id: UUID) -> HttpResponse:
         "address": actions.address(sent.token),
     }
     return render(request, "outcomes/sent.html", page)
+
+
+def _asked_anew(request: ClinicRequest, row: Course, **forms: Any) -> HttpResponse:
+    """Return the course page with what was typed and why it was refused (400)."""
+    audit.record(by=request.by, action="course.view", about=row)
+    return render(request, "outcomes/course.html", _page(request, row, **forms), status=400)
 
 
 def response(request: ClinicRequest, response_id: UUID) -> HttpResponse:

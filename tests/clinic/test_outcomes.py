@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ from clinic.people.models import Site
 from kap.outcome import Outcome
 from tests import world as ground
 from tests.clock import Clock
-from tests.pages import text_of
+from tests.pages import hidden, key, text_of
 from tests.world import World
 
 PLAN = {"kind": "integration", "day": "2027-01-20", "time": "09:30", "minutes": "60", "room": "2"}
@@ -33,6 +34,16 @@ class Unreachable(BaseEmailBackend):
 
     def send_messages(self, _messages: Any) -> int:
         raise ConnectionRefusedError("a test's")
+
+
+def plan(**other: str) -> dict[str, str]:
+    """Return the form of a plan, with a key of its own."""
+    return {**PLAN, "key": key(), **other}
+
+
+def send(instrument: str = "phq9", **other: str) -> dict[str, str]:
+    """Return the form that makes a link, with a key of its own."""
+    return {"instrument": instrument, "key": key(), **other}
 
 
 def url(view: str, world: World) -> str:
@@ -111,8 +122,8 @@ def test_another_sites_course_and_answers_are_not_found(world: World) -> None:
     response = answer(world.course, 1)
     charlie = world.client("charlie")
     assert charlie.get(url("course", world)).status_code == 404
-    assert charlie.post(url("plan", world), PLAN).status_code == 404
-    assert charlie.post(url("send", world), {"instrument": "phq9"}).status_code == 404
+    assert charlie.post(url("plan", world), plan()).status_code == 404
+    assert charlie.post(url("send", world), send()).status_code == 404
     assert charlie.get(reverse("outcomes:response", args=[response.pk])).status_code == 404
 
 
@@ -135,7 +146,7 @@ def test_a_response_is_read_item_by_item_in_the_readers_language(world: World) -
 
 
 def test_a_session_is_planned_by_the_sites_wall_clock(world: World) -> None:
-    done = world.client("cora").post(url("plan", world), PLAN)
+    done = world.client("cora").post(url("plan", world), plan())
     assert done.status_code == 302
     with world.acting("cora"):
         (session,) = Session.objects.all()
@@ -149,11 +160,42 @@ def test_a_session_is_planned_by_the_sites_wall_clock(world: World) -> None:
 def test_a_time_that_the_clock_skips_is_refused(
     world: World, day: str, time: str, exists: bool
 ) -> None:
-    told = world.client("cora").post(url("plan", world), PLAN | {"day": day, "time": time})
+    told = world.client("cora").post(url("plan", world), plan(day=day, time=time))
     assert told.status_code == (302 if exists else 400)
     assert ("does not exist that day" in text_of(told)) is not exists
     with world.acting("cora"):
         assert Session.objects.exists() is exists
+
+
+def test_a_plan_pressed_twice_is_one_session(world: World) -> None:
+    cora, form = world.client("cora"), plan()
+    first, second = (cora.post(url("plan", world), form) for _press in range(2))
+    assert (first.status_code, second.status_code) == (302, 302)
+    assert first["Location"] == second["Location"]
+    with world.acting("cora"):
+        assert Session.objects.count() == 1
+        assert Event.objects.filter(action="session.plan").count() == 1
+
+
+def test_a_key_with_another_plan_is_refused_and_a_new_form_plans_the_second(world: World) -> None:
+    cora, form = world.client("cora"), plan()
+    cora.post(url("plan", world), form)
+    told = cora.post(url("plan", world), form | {"time": "11:00"}, follow=True)
+    assert "sent before with other answers" in text_of(told)
+    with world.acting("cora"):
+        assert Session.objects.count() == 1
+    cora.post(url("plan", world), plan(time="11:00", key=hidden(told, "key")))
+    with world.acting("cora"):
+        assert sorted(Session.objects.values_list("number", flat=True)) == [1, 2]
+
+
+@pytest.mark.parametrize("view", ["plan", "send"])
+def test_a_form_without_a_key_is_asked_again(world: World, view: str) -> None:
+    form = {**PLAN, "instrument": "phq9"}
+    assert world.client("cora").post(url(view, world), form).status_code == 400
+    with world.acting("cora"):
+        assert not Session.objects.exists()
+        assert not QuestionnaireLink.objects.exists()
 
 
 def test_a_plan_without_a_day_is_asked_again(world: World) -> None:
@@ -178,7 +220,7 @@ def with_mail(language: str = "fr") -> Course:
 
 
 def test_a_link_is_shown_once_to_hand_over(world: World) -> None:
-    shown = world.client("cora").post(url("send", world), {"instrument": "phq9"})
+    shown = world.client("cora").post(url("send", world), send())
     assert "Hand it over now" in text_of(shown)
     with world.acting("cora"):
         (link,) = QuestionnaireLink.objects.all()
@@ -187,8 +229,38 @@ def test_a_link_is_shown_once_to_hand_over(world: World) -> None:
     assert not mail.outbox
 
 
+def test_a_link_asked_for_twice_is_one_link_shown_twice_and_mailed_once(
+    world: World, django_capture_on_commit_callbacks: Any
+) -> None:
+    course, cora, form = with_mail(), world.client("cora"), send()
+    with django_capture_on_commit_callbacks(execute=True):
+        presses = [cora.post(reverse("outcomes:send", args=[course.pk]), form) for _ in range(2)]
+    first, second = (re.findall(r"/me/q/\w+", page.content.decode()) for page in presses)
+    assert first
+    assert first == second
+    with world.acting("cora"):
+        (link,) = QuestionnaireLink.objects.all()
+    assert link.token_hash == actions.hashed(first[0].removeprefix("/me/q/"))
+    assert len(mail.outbox) == 1
+
+
+def test_the_same_key_makes_no_link_for_another_course_and_none_for_another_hand(
+    world: World,
+) -> None:
+    other, form = with_mail(), send()
+    world.client("cora").post(url("send", world), form)
+    told = world.client("cora").post(reverse("outcomes:send", args=[other.pk]), form)
+    assert told.status_code == 400
+    assert "sent before with other answers" in text_of(told)
+    with world.acting("cora"):
+        assert not QuestionnaireLink.objects.filter(course=other).exists()
+    world.client("bob").post(url("send", world), form)
+    with world.acting("cora"):
+        assert QuestionnaireLink.objects.filter(course=world.course).count() == 2
+
+
 def test_an_instrument_that_does_not_exist_is_refused(world: World) -> None:
-    assert world.client("cora").post(url("send", world), {"instrument": "x"}).status_code == 400
+    assert world.client("cora").post(url("send", world), send("x")).status_code == 400
 
 
 @pytest.mark.parametrize(("language", "greeting"), [("en", "Hello"), ("fr", "Bonjour")])
@@ -197,9 +269,7 @@ def test_mail_is_in_the_patients_language_and_tells_a_bystander_nothing(
 ) -> None:
     course = with_mail(language)
     with django_capture_on_commit_callbacks(execute=True):
-        world.client("cora").post(
-            reverse("outcomes:send", args=[course.pk]), {"instrument": "phq9"}
-        )
+        world.client("cora").post(reverse("outcomes:send", args=[course.pk]), send())
     (message,) = mail.outbox
     assert message.to == ["luc@example.org"]
     assert message.body.startswith(greeting)
@@ -216,9 +286,7 @@ def test_mail_that_cannot_be_sent_becomes_a_task_for_the_coordinator(
     settings.EMAIL_BACKEND = "tests.clinic.test_outcomes.Unreachable"
     course = with_mail()
     with django_capture_on_commit_callbacks(execute=True):
-        shown = world.client("cora").post(
-            reverse("outcomes:send", args=[course.pk]), {"instrument": "phq9"}
-        )
+        shown = world.client("cora").post(reverse("outcomes:send", args=[course.pk]), send())
     assert "if that fails, the coordinator gets a task" in text_of(shown)
     with world.acting("cora"):
         (task,) = Task.objects.all()

@@ -7,6 +7,7 @@ from clinic.course.actions.lists import review_list
 from clinic.course.actions.opening import open_course, open_patient
 from clinic.course.actions.protocols import newest_protocol, register_protocols
 from clinic.course.actions.rows import Refused, hold, written
+from clinic.course.actions.sent import keep, repeated
 from clinic.course.actions.sessions import plan_session
 from clinic.course.actions.tasks import close_task, open_task
 
@@ -18,6 +19,7 @@ __all__ = [
     "correct_fact",
     "decide",
     "hold",
+    "keep",
     "newest_protocol",
     "open_course",
     "open_patient",
@@ -25,6 +27,7 @@ __all__ = [
     "plan_session",
     "record_facts",
     "register_protocols",
+    "repeated",
     "review_list",
     "sign_consent",
     "withdraw_consent",

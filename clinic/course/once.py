@@ -10,8 +10,8 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, resolve_url
 
+from clinic.course import actions
 from clinic.course.actions import Refused
-from clinic.intake import actions
 from clinic.people.access import ClinicRequest
 
 View = Callable[..., HttpResponse]
