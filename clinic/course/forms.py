@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -72,19 +72,13 @@ TELLERS = (
 
 
 class FactsForm(KeyedForm):
-    """One input for each fact asked, by its type; an empty one says nothing at all."""
+    """One input for each fact asked, by its type, as it is today; an empty one says nothing."""
 
-    taken_on = forms.DateField(
-        label=gettext_lazy("Observed on (empty: today)"),
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}),
-    )
     taken_at = forms.TimeField(
         label=gettext_lazy("Taken at (24 h, this site's time; empty: now)"),
         required=False,
         widget=forms.TimeInput(attrs={"placeholder": "hh:mm", "autocomplete": "off"}),
     )
-    teller = forms.ChoiceField(label=gettext_lazy("Source"), choices=TELLERS)
 
     def __init__(
         self, *args: Any, kinds: Iterable[FactType], zone: ZoneInfo, at: datetime, **kwargs: Any
@@ -124,15 +118,31 @@ class FactsForm(KeyedForm):
             raise forms.ValidationError(_("Nothing was answered; answer at least one question"))
         return data
 
-    def readings(self) -> list[Reading]:
+    def readings(self, told_by_record: Collection[str] = ()) -> list[Reading]:
         """Return what was answered, in the vocabulary's units."""
         data = self.cleaned_data
-        given = [(kind, data[kind.name]) for kind in self.kinds]
         return [
-            reading_of(kind, value, data["taken_at"], data["teller"])
-            for kind, value in given
-            if value not in (None, "")
+            reading_of(
+                kind,
+                data[kind.name],
+                data["taken_at"],
+                "record" if kind.name in told_by_record else data.get("teller", "staff"),
+            )
+            for kind in self.kinds
+            if data[kind.name] not in (None, "")
         ]
+
+
+class HistoryForm(FactsForm):
+    """The same of any day, and who says it."""
+
+    taken_on = forms.DateField(
+        label=gettext_lazy("Observed on (empty: today)"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+    )
+    teller = forms.ChoiceField(label=gettext_lazy("Source"), choices=TELLERS)
+    field_order = ("key", "taken_on", "taken_at", "teller")  # the instant is cleaned with its day
 
 
 def field_of(kind: FactType, language: str) -> forms.Field:
@@ -171,7 +181,7 @@ def reading_of(kind: FactType, value: Any, at: datetime, source: str) -> Reading
 
 
 class LiftForm(KeyedForm):
-    """One finding lifted by a prescriber: a reason, an end; for level R a second person."""
+    """One finding lifted for this day: a reason; for level R a second person."""
 
     rule_id = forms.ChoiceField(label=gettext_lazy("Finding"), widget=forms.RadioSelect)
     reason = forms.CharField(
@@ -179,10 +189,6 @@ class LiftForm(KeyedForm):
         min_length=20,
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 2}),
-    )
-    last_day = forms.DateField(
-        label=gettext_lazy("Holds until the end of this day (at the site)"),
-        widget=forms.DateInput(attrs={"type": "date"}),
     )
     clearance = forms.CharField(
         label=gettext_lazy("Clearance document, where one is named"), required=False, max_length=200
@@ -209,16 +215,34 @@ class LiftForm(KeyedForm):
         field.choices = [(f.rule_id, f"{f.rule_id} ({f.level}): {f.why}") for f in findings]
         self.zone, self.at = zone, at
 
+    def last(self) -> date:
+        """Return the last day of the override: this one."""
+        return self.at.astimezone(self.zone).date()
+
+    def until(self) -> datetime:
+        """Return the instant at which the last day ends at the site."""
+        return datetime.combine(self.last() + timedelta(days=1), time(), tzinfo=self.zone)
+
+
+class DatedLiftForm(LiftForm):
+    """The same until a day that is chosen."""
+
+    last_day = forms.DateField(
+        label=gettext_lazy("Holds until the end of this day (at the site)"),
+        widget=forms.DateInput(attrs={"type": "date"}),
+    )
+    field_order = ("key", "rule_id", "reason", "last_day")
+
     def clean_last_day(self) -> date:
         """Refuse a day that is over: such an override would lift nothing."""
         day: date = self.cleaned_data["last_day"]
-        if day < self.at.astimezone(self.zone).date():
+        if day < super().last():
             raise forms.ValidationError(
                 _("%(day)s is over; give today or a later day") % {"day": day.isoformat()}
             )
         return day
 
-    def until(self) -> datetime:
-        """Return the instant at which the chosen day ends at the site."""
-        after = self.cleaned_data["last_day"] + timedelta(days=1)
-        return datetime.combine(after, time(), tzinfo=self.zone)
+    def last(self) -> date:
+        """Return the day that was chosen."""
+        day: date = self.cleaned_data["last_day"]
+        return day

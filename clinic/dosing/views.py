@@ -18,18 +18,12 @@ from django.utils.translation import gettext as _
 from clinic.audit import actions as audit
 from clinic.course import queries as course_queries
 from clinic.course.actions import Refused, record_facts
-from clinic.course.forms import KeyedForm
+from clinic.course.forms import FactsForm, KeyedForm, LiftForm
 from clinic.course.models import Session
+from clinic.course.once import once
 from clinic.database import now
 from clinic.dosing import actions, queries
-from clinic.dosing.forms import (
-    BindForm,
-    ConditionForm,
-    FactsForm,
-    LiftForm,
-    OrderForm,
-    StartForm,
-)
+from clinic.dosing.forms import BindForm, ConditionForm, OrderForm, StartForm
 from clinic.dosing.live import order_text
 from clinic.dosing.models import Device, StartAuthorization
 from clinic.people.access import ClinicRequest, second_person
@@ -112,6 +106,7 @@ def status_of(forms: dict[str, Any]) -> int:
 # -- the order ------------------------------------------------------------------------------------
 
 
+@once("dosing:order")
 def order(request: ClinicRequest, session_id: UUID) -> HttpResponse:
     """Ask for a dose, show its arithmetic and the gate's answer, sign it."""
     session, at = queries.session_of(session_id), now()
@@ -188,6 +183,7 @@ def _order_page(
 # -- the gate -------------------------------------------------------------------------------------
 
 
+@once("dosing:start")
 def start(request: ClinicRequest, session_id: UUID) -> HttpResponse:
     """Show the start gate as a checklist; take facts, conditions, the second check, the start."""
     session = queries.session_of(session_id)
@@ -291,7 +287,7 @@ def _lift(request: ClinicRequest, gate: queries.Gate, form: LiftForm) -> None:
         gate=gate,
         rule_id=data["rule_id"],
         reason=data["reason"],
-        expires_at=data["until"],
+        expires_at=form.until(),
         second=second,
         clearance=data["clearance"],
         by=request.by,

@@ -12,6 +12,7 @@ from django.shortcuts import render
 from clinic.audit import actions as audit
 from clinic.course.forms import KeyedForm, SecondSigner
 from clinic.course.models import Session
+from clinic.course.once import once
 from clinic.database import now
 from clinic.dosing import actions, queries
 from clinic.dosing.forms import LeaveForm
@@ -30,6 +31,7 @@ from clinic.people.access import ClinicRequest, second_person
 from kap.quantity import shown
 
 
+@once("dosing:discharge")
 def discharge(request: ClinicRequest, session_id: UUID) -> HttpResponse:
     """Show the gates of the way home; take facts and overrides, sign, or record who leaves."""
     session = queries.session_of(session_id)

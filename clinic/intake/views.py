@@ -14,7 +14,7 @@ from clinic.audit import actions as audit
 from clinic.course import actions as course_actions
 from clinic.course import queries as course_queries
 from clinic.course.actions import Refused
-from clinic.course.forms import FactsForm
+from clinic.course.forms import HistoryForm
 from clinic.course.models import Course, ListReview, Referral
 from clinic.course.once import once
 from clinic.database import now
@@ -99,7 +99,7 @@ def screening(request: ClinicRequest, course_id: UUID) -> HttpResponse:
 
 
 def _screening(
-    request: ClinicRequest, course: Course, form: FactsForm | None = None
+    request: ClinicRequest, course: Course, form: HistoryForm | None = None
 ) -> HttpResponse:
     at = now()
     whole = course_queries.verdict(course, "screening", at)[0]
@@ -122,13 +122,13 @@ def _screening(
 
 def _facts_form(
     request: ClinicRequest, course: Course, verdict: Verdict, data: Any = None
-) -> FactsForm:
+) -> HistoryForm:
     """Return the form of what is unknown, and of a fact named in the address to record anew."""
     kinds = {kind.name: kind for kind in queries.answerable(verdict, request.by)}
     again = vocabulary().get(request.GET.get("fact", ""))
     if again is not None and queries.may_record(again, request.by):
         kinds = {again.name: again}
-    return FactsForm(data, kinds=kinds.values(), zone=course.site.tz, at=now())
+    return HistoryForm(data, kinds=kinds.values(), zone=course.site.tz, at=now())
 
 
 @once("intake:screening")

@@ -16,7 +16,7 @@ from clinic.course import actions as course_actions
 from clinic.course import queries as course_queries
 from clinic.course.actions import Lifted, Refused
 from clinic.course.consents import Wording, wording
-from clinic.course.forms import LiftForm
+from clinic.course.forms import DatedLiftForm
 from clinic.course.models import Consent, Course, Decision
 from clinic.course.once import once
 from clinic.database import now
@@ -71,7 +71,7 @@ def review(request: ClinicRequest, course_id: UUID) -> HttpResponse:
 
 def _forms(
     request: ClinicRequest, course: Course, verdict: Verdict, after: Answer
-) -> tuple[DecisionForm, LiftForm]:
+) -> tuple[DecisionForm, DatedLiftForm]:
     """Return both forms of the page; the one that was sent holds what was typed."""
     said = request.POST.get("do") if request.method == "POST" else None
     decide = DecisionForm(
@@ -79,7 +79,7 @@ def _forms(
         acceptable=after in actions.ACCEPTABLE,
         initial={"facts_hash": verdict.facts_hash},
     )
-    lift = LiftForm(
+    lift = DatedLiftForm(
         request.POST if said == "lift" else None,
         zone=course.site.tz,
         at=now(),
@@ -109,7 +109,7 @@ def _decide(
 
 
 def _lift(
-    request: ClinicRequest, course: Course, form: LiftForm, verdict: Verdict, chart: Chart
+    request: ClinicRequest, course: Course, form: DatedLiftForm, verdict: Verdict, chart: Chart
 ) -> HttpResponse:
     data = form.cleaned_data
     lifted = Lifted(

@@ -10,16 +10,18 @@ from zoneinfo import ZoneInfo
 import pytest
 from django import forms
 
-from clinic.course.forms import Number
-from clinic.dosing.forms import FactsForm, LiftForm
+from clinic.course.forms import FactsForm, LiftForm, Number
 from kap.facts import vocabulary
+from tests.pages import key
 
 ZONE = ZoneInfo("America/Toronto")
 AT = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)  # 10:00 in Toronto
 
 
 def facts(names: list[str], **sent: str) -> FactsForm:
-    return FactsForm(sent, kinds=[vocabulary()[name] for name in names], zone=ZONE, at=AT)
+    return FactsForm(
+        {"key": key(), **sent}, kinds=[vocabulary()[name] for name in names], zone=ZONE, at=AT
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,9 @@ def test_an_override_is_of_this_day_and_needs_twenty_letters() -> None:
         rule_id, level, why = "GO-TIME", "P", "too early"
 
     given: dict[str, Any] = {"findings": [Found()], "zone": ZONE, "at": AT}
-    assert not LiftForm({"rule_id": "GO-TIME", "reason": "short"}, **given).is_valid()
-    form = LiftForm({"rule_id": "GO-TIME", "reason": "stopped after one minute"}, **given)
+    assert not LiftForm({"key": key(), "rule_id": "GO-TIME", "reason": "short"}, **given).is_valid()
+    form = LiftForm(
+        {"key": key(), "rule_id": "GO-TIME", "reason": "stopped after one minute"}, **given
+    )
     assert form.is_valid()
-    assert form.cleaned_data["until"] == datetime(2026, 11, 25, 5, 0, tzinfo=UTC)
+    assert form.until() == datetime(2026, 11, 25, 5, 0, tzinfo=UTC)

@@ -13,6 +13,7 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from clinic.audit.models import Event
+from clinic.course.models import Fact
 from clinic.database import now
 from clinic.dosing import actions, queries
 from clinic.dosing.models import Infusion, Order, SessionEvent, StartAuthorization
@@ -21,6 +22,7 @@ from clinic.people import access
 from kap.observation import Observation as Reading
 from tests.clinic import hour
 from tests.clock import Clock
+from tests.pages import key
 
 SET = {"mg_per_kg": "0.5", "minutes": "40", "vial_mg_per_ml": "50", "final_ml": "50"}
 
@@ -146,9 +148,11 @@ def test_from_the_checklist_to_the_running_infusion(ready: hour.Hour) -> None:
         ready.tell(minutes_ago=9, systolic=122, diastolic=78)
     day = {name: {True: "yes", False: "no"}.get(value, value) for name, value in hour.DAY.items()}  # type: ignore[call-overload]
     vitals = {"systolic": "120", "diastolic": "78", "heart_rate": "68", "spo2": "98"}
-    told = alice.post(page, {"do": "facts", **day, "taken_at": ""})
+    told = alice.post(page, {"do": "facts", "key": key(), **day, "taken_at": ""})
     assert told.status_code == 302, text_of(told)
-    assert alice.post(page, {"do": "again", **vitals, "taken_at": ""}).status_code == 302
+    assert (
+        alice.post(page, {"do": "again", "key": key(), **vitals, "taken_at": ""}).status_code == 302
+    )
     wrong = {
         "do": "check",
         "key": str(uuid4()),
@@ -185,10 +189,28 @@ def test_from_the_checklist_to_the_running_infusion(ready: hour.Hour) -> None:
     assert {"start.view", "fact.record", "start.authorise", "infusion.start"} <= set(audited())
 
 
+def test_a_reading_pressed_twice_at_the_gate_is_one_reading(chair: hour.Hour) -> None:
+    with access.acting(hour.author("petra")):
+        chair.sign()
+    alice, page = signed_in("alice"), address("start", chair)
+    sent = {"do": "again", "key": key(), "systolic": "131", "diastolic": "79", "taken_at": ""}
+    presses = [alice.post(page, sent) for _press in range(2)]
+    assert [(done.status_code, done["Location"]) for done in presses] == [(302, page)] * 2
+    other = alice.post(page, sent | {"systolic": "141"}, follow=True)
+    assert "sent before with other answers" in text_of(other)
+    assert alice.post(page, sent | {"key": key(), "systolic": "133"}).status_code == 302
+    with access.acting(hour.author("alice")):
+        told = Fact.objects.filter(name="systolic", session=chair.session)
+        assert [fact.value for fact in told.order_by("-recorded_at")[:2]] == ["133", "131"]
+        assert told.filter(value="131").count() == 1
+
+
 def test_an_empty_checklist_says_so(chair: hour.Hour) -> None:
     with access.acting(hour.author("petra")):
         chair.sign()
-    response = signed_in("alice").post(address("start", chair), {"do": "again", "taken_at": ""})
+    response = signed_in("alice").post(
+        address("start", chair), {"do": "again", "key": key(), "taken_at": ""}
+    )
     assert response.status_code == 400
     assert "Nothing was answered" in text_of(response)
 
@@ -349,7 +371,7 @@ def test_discharge_by_the_page(running: hour.Hour, clock: Clock) -> None:
         "line_removed": "yes",
         "taken_at": "",
     }
-    told = alice.post(page, {"do": "facts", **well})
+    told = alice.post(page, {"do": "facts", "key": key(), **well})
     assert told.status_code == 302, text_of(told)
     vial = {
         "do": "close",
@@ -384,7 +406,7 @@ def test_a_prescriber_overrides_by_the_page(running: hour.Hour) -> None:
     alice.post(address("event", running), {"kind": "stop", "key": str(uuid4())})
     petra, page = signed_in("petra"), address("discharge", running)
     assert "Override one finding" in text_of(petra.get(page))
-    lift = {"do": "lift", "rule_id": "GO-TIME", "reason": "too short"}
+    lift = {"do": "lift", "key": key(), "rule_id": "GO-TIME", "reason": "too short"}
     assert petra.post(page, lift).status_code == 400
     lift["reason"] = "stopped after one minute, fully awake"
     assert petra.post(page, lift).status_code == 302
