@@ -78,9 +78,7 @@ def test_premises_are_asked_by_route(pack: str, route: str, needed: str) -> None
 
 
 def test_a_route_about_which_the_pack_is_silent_is_not_taken_for_allowed() -> None:
-    with pytest.raises(
-        JurisdictionError, match=r"ca-on 2026\.1 says nothing about premises for 'SC"
-    ):
+    with pytest.raises(JurisdictionError, match="says nothing about premises for 'SC"):
         load_jurisdiction("ca-on").premises("SC", TODAY)
     with pytest.raises(JurisdictionError, match="premises for 'SL' on 2021-08-09"):
         load_jurisdiction("ca-bc").premises("SL", date(2021, 8, 9))
