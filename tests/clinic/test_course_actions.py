@@ -114,6 +114,55 @@ def test_what_cannot_be_true_is_refused_with_name_value_and_way_out(
     assert Fact.objects.count() == before  # the good one beside it neither
 
 
+@pytest.mark.parametrize(
+    ("height", "weight", "possible"),
+    [("200", "31.9", False), ("200", "32", True), ("100", "120", True), ("100", "120.1", False)],
+)
+def test_a_weight_is_refused_that_nobody_of_the_known_height_has(
+    world: World, height: str, weight: str, possible: bool
+) -> None:
+    record(world, Reading("height", height, now(), unit="cm"))
+    if possible:
+        record(world, Reading("weight", weight, now(), unit="kg"))
+    else:
+        with pytest.raises(
+            Refused, match=f"{weight} kg with height {height} cm.*record both together"
+        ):
+            record(world, Reading("weight", weight, now(), unit="kg"))
+    told = {fact.name for fact in queries.facts_of(world.patient, now())}
+    assert ("weight" in told) is possible
+
+
+def test_a_wrong_height_is_no_dead_end(world: World) -> None:
+    (wrong,) = record(world, Reading("height", "100", now(), unit="cm"))
+    weight = Reading("weight", "130", now(), unit="kg")
+    with pytest.raises(Refused, match="nobody has that body"):
+        record(world, weight)
+    record(world, weight, Reading("height", "178", now(), unit="cm"))
+    with pytest.raises(Refused, match="nobody has that body"):
+        actions.correct_fact(
+            fact=Fact.objects.get(name="height", value="178"),
+            value="100",
+            reason="",
+            by=world.author("bob"),
+        )
+    actions.correct_fact(fact=wrong, value="177", reason="", by=world.author("bob"))
+
+
+def test_a_weight_that_jumps_from_the_last_is_unknown_until_it_is_confirmed(
+    world: World, clock: Clock
+) -> None:
+    jump = queries.protocol_of(world.course).parameters["weight_jump"]
+    assert (jump.value, jump.unit) == (5, "%")
+    ground.known_well(world.course)
+    for kg, known in (("70", False), ("154", False), ("153.2", True)):  # 154 lb is 70 kg
+        clock.step(60)
+        record(world, Reading("weight", kg, now(), unit="kg"))
+        verdict, _chart = queries.verdict(world.course, "screening", now())
+        reasons = {u.fact: u.reason for u in verdict.unknowns}
+        assert (reasons.get("weight") is None) is known, (kg, reasons.get("weight"))
+
+
 def test_nothing_is_observed_in_the_future(world: World) -> None:
     with pytest.raises(Refused, match="is in the future"):
         record(world, Reading("pregnant", False, now() + timedelta(hours=1)))

@@ -12,11 +12,14 @@ from django.utils.translation import gettext as _
 
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
+from clinic.course import queries
 from clinic.course.actions.rows import Refused, written
 from clinic.course.models import Fact, Session
 from clinic.database import now
+from clinic.people.models import Patient
 from kap.chart import Chart, ChartError
 from kap.facts import vocabulary
+from kap.plausible import refuse_impossible
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def record_facts(
     """Store readings about the patient of `of`. Raises Refused for one that cannot be true."""
     given = list(readings)
     _check(given)
+    _check_body(of.patient, given)
     columns = written(of, by)
     rows = Fact.add_all(
         {
@@ -83,11 +87,32 @@ def _check(readings: Sequence[Reading]) -> None:
         raise Refused(str(error)) from error
 
 
+def _check_body(patient: Patient, readings: Sequence[Reading]) -> None:
+    """Refuse a weight that nobody of the last known height has, or the other way round."""
+    body = [reading for reading in readings if reading.name in ("weight", "height")]
+    if not body:
+        return
+    more = ({"name": reading.name, **reading.told()} for reading in body)
+    chart = queries.chart(patient, now(), *more)
+    try:
+        refuse_impossible(chart, vocabulary())
+    except ChartError as error:
+        last = {name: chart.facts[name][-1].value for name in ("weight", "height")}
+        raise Refused(
+            _(
+                "Weight %(weight)s kg with height %(height)s cm: nobody has that body. Check both"
+                " and their units (lb, inches), and record both together."
+            )
+            % last
+        ) from error
+
+
 @transaction.atomic
 def correct_fact(*, fact: Fact, value: Any, reason: str, by: Author) -> Fact:
     """Record a correction of a fact; the old value stays readable in the record."""
     unit = vocabulary()[fact.name].unit if value is not None else ""
-    _check([Reading(fact.name, value, fact.observed_at, unit, fact.source, reason)])
+    right = Reading(fact.name, value, fact.observed_at, unit, fact.source, reason)
+    _check([right])
     row = Fact.add(
         **written(fact, by),
         name=fact.name,
@@ -99,5 +124,6 @@ def correct_fact(*, fact: Fact, value: Any, reason: str, by: Author) -> Fact:
         session=fact.session,
         corrects=fact,
     )
+    _check_body(fact.patient, [right])
     audit.record(by=by, action="fact.correct", about=row, corrects=str(fact.pk))
     return row
