@@ -450,7 +450,7 @@ def test_nobody_else_moves_it_and_no_version_that_is_not_open(
         actions.move_course(course=world.course, to=later, reason="x", key=uuid4(), by=by)
     signed(world, later)
     world.acting("alice").__enter__()
-    assert queries.open_to(world.course) == [later]
+    assert later in queries.open_to(world.course)
     assert directors
 
 
