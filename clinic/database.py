@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection as default_connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from clinic import zones
 from clinic.postgres import Server
@@ -103,7 +104,8 @@ def settings(
     """Return one entry of DATABASES; `options` go to libpq as they are.
 
     Connections end with their request: under ASGI each request has a thread of its own, and a kept
-    connection would be kept for nobody. The access layer opens the transaction, not Django.
+    connection would be kept for nobody (`pooled` hands them on). The access layer opens the
+    transaction, not Django.
     """
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -118,6 +120,26 @@ def settings(
         "TIME_ZONE": None,
         "OPTIONS": {"connect_timeout": 5, "application_name": "afterglow", **options},
     }
+
+
+@contextmanager
+def pooled(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Keep the connections of this database for the next request, each checked before its use.
+
+    For the process that serves pages, and for no other: whoever holds a session's lock or listens
+    needs a connection of its own. What a transaction was told about its actor ends with it.
+    """
+    entry = connection.settings_dict
+    before = dict(entry)
+    connection.close()
+    entry["CONN_HEALTH_CHECKS"] = True
+    entry["OPTIONS"] = before["OPTIONS"] | {"pool": {"min_size": 2, "max_size": 16, "timeout": 5}}
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]
+        entry.update(before)
 
 
 def parse_url(url: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 from django.test import override_settings
 
 from clinic.database import Check
@@ -25,7 +26,14 @@ def routes_agree(monkeypatch: pytest.MonkeyPatch) -> None:
 def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What uvicorn was asked to serve."""
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(serve.uvicorn, "run", lambda _app, **given: asked.append(given))
+
+    def run(_app: str, **given: Any) -> None:
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT 1")
+        pool = connections["default"].pool
+        asked.append(given | {"kept": pool is not None and pool.get_stats()["pool_size"]})
+
+    monkeypatch.setattr(serve.uvicorn, "run", run)
     return asked
 
 
@@ -36,6 +44,8 @@ def test_it_serves_on_the_loopback_address_only(served: list[dict[str, Any]]) ->
         call_command("serve")
     [asked] = served
     assert (asked["host"], asked["port"]) == ("127.0.0.1", 8123)
+    assert asked["kept"] >= 1
+    assert connections["default"].pool is None  # whatever runs after it
 
 
 @pytest.mark.usefixtures("hour_database")

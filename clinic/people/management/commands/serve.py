@@ -7,7 +7,7 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from clinic import database
@@ -30,15 +30,15 @@ class Command(BaseCommand):
         for problem in check_ground():
             self.stderr.write(problem)
         self.stdout.write(f"Afterglow ({settings.MODE}) on http://{HOST}:{settings.PORT}")
-        connection.close()
-        uvicorn.run(
-            "clinic.asgi:application",
-            host=HOST,
-            port=settings.PORT,
-            log_level="warning",
-            server_header=False,
-            timeout_graceful_shutdown=3,
-        )
+        with database.pooled(connections["default"]):
+            uvicorn.run(
+                "clinic.asgi:application",
+                host=HOST,
+                port=settings.PORT,
+                log_level="warning",
+                server_header=False,
+                timeout_graceful_shutdown=3,
+            )
 
 
 def check_schema() -> None:
