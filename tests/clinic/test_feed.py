@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import RequestFactory
 
 from clinic.audit.models import Event
@@ -318,6 +318,19 @@ def test_pages_of_one_sign_in_are_fetched_in_one_transaction(
         found = asyncio.run(scene(alice, bob))
     assert sorted(looked) == [1, 2]
     assert [[news.name for news in one] for one in found] == [["snapshot"]] * 3
+
+
+def test_a_database_that_is_away_ends_no_page(
+    running: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_request: Any) -> Any:
+        raise OperationalError
+
+    with place_of("alice", running.session) as place:
+        with monkeypatch.context() as patch:
+            patch.setattr(stream, "reader_of", away)
+            assert stream.fetch(place, beat=True) == []
+        assert [news.name for news in stream.fetch(place, beat=True)] == ["snapshot", "beat"]
 
 
 def test_what_breaks_one_readers_fetch_ends_no_other_readers_page(

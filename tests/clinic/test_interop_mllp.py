@@ -370,6 +370,23 @@ def test_other_bytes_under_one_control_id_at_once_are_set_aside(bedside: hour.Ho
     assert "control id" in set_aside()[0]
 
 
+def test_a_database_that_goes_away_while_each_is_taken_answers_none_of_the_rest(
+    bedside: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met: list[int] = []
+
+    def goes(*, arrived: Sequence[mllp.Arrival], **_: object) -> None:
+        met.append(len(arrived))
+        raise (IntegrityError if len(arrived) > 1 else OperationalError)
+
+    sent = [message(bedside.enrolment.mrn, heart_rate=n) for n in (81, 82)]
+    with monkeypatch.context() as patch:
+        patch.setattr(command.actions, "receive_all", goes)
+        assert command.take(arrivals(*sent)) == [None, None]
+    assert met == [2, 1, 1]
+    assert answers(command.take(arrivals(*sent))) == ["CA", "CA"]  # sent again: nothing was lost
+
+
 class DeadlockDetected(OperationalError):
     sqlstate = "40P01"
 
