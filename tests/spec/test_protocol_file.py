@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from kap.chart import Chart
 from kap.condition import Comparison, FactName, ParamName, walk
 from kap.examples import check, run
 from kap.facts import vocabulary
+from kap.limit import signals
 from kap.moment import Moment, instant
+from kap.observation import stale_limits
 from kap.protocol import Protocol, available, load, parse_protocol
 from kap.rule import Rule
 from kap.verdict import ask
@@ -176,3 +179,17 @@ def test_every_rule_has_a_patient_about_whom_it_cannot_say(name: str) -> None:
 def test_a_threshold_without_its_patients_is_found() -> None:
     """The negative control: 2026.1, whose patients do not stand at every threshold."""
     assert "BP-SOFT: systolic_mean at bp_go_sbp" in _unshown(load("iv-ketamine", "2026.1"))
+
+
+def test_every_shipped_file_is_frozen_by_its_sum() -> None:
+    folder = ROOT / "kap" / "protocols"
+    rows = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    assert sorted(row.split()[1] for row in rows) == sorted(f"{i}/{v}.toml" for i, v in SHIPPED)
+    for digest, name in (row.split() for row in rows):
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_alarms_and_the_age_of_values_are_read_from_every_protocol(protocol: Protocol) -> None:
+    found = signals(protocol.tables, baseline={}, spo2_offset=Decimal(0))
+    assert {"blood_pressure", "spo2", "heart_rate", "moaas", "distress"} <= set(found)
+    assert stale_limits(protocol.tables["alarm_param"])
