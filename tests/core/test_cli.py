@@ -237,7 +237,7 @@ def test_a_chart_is_read_from_standard_input(kap, chart, monkeypatch):
 @pytest.mark.parametrize(
     ("option", "value", "complaint"),
     [
-        ("--protocol", "iv-ketamin", "no protocol iv-ketamin@newest; shipped: esketamine-spray@2026.1, iv"),
+        ("--protocol", "iv-ketamin", "no protocol iv-ketamin@newest; shipped: esketamine-spray@"),
         ("--protocol", "iv-ketamine@1.0", "no protocol iv-ketamine@1.0"),
         ("--stage", "tomorrow", "has no stage 'tomorrow'"),
     ],

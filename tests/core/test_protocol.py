@@ -49,7 +49,9 @@ def test_every_shipped_protocol_loads_and_passes_its_own_examples() -> None:
 
 
 def test_a_protocol_that_is_not_shipped_is_refused() -> None:
-    with pytest.raises(ProtocolError, match=r"no protocol iv-ketamine@0\.1; shipped: .*iv-ketamine@"):
+    with pytest.raises(
+        ProtocolError, match=r"no protocol iv-ketamine@0\.1; shipped: .*iv-ketamine@"
+    ):
         load("iv-ketamine", "0.1")
     with pytest.raises(ProtocolError, match="no protocol tea@newest"):
         load("tea")
