@@ -5,7 +5,10 @@ The text of an error may hold a patient's values. Source: PostgreSQL, Appendix A
 
 from __future__ import annotations
 
+import psycopg
 from django.db import InterfaceError, OperationalError
+
+NOT_HEARD = (InterfaceError, OperationalError, psycopg.InterfaceError, psycopg.OperationalError)
 
 # The classes and codes that a living process meets, the longer before the shorter.
 MEANINGS = {
@@ -37,7 +40,7 @@ def is_away(error: BaseException) -> bool:
     """Return whether the connection is gone: sign in again, and send nothing as stored."""
     state = state_of(error)
     if not state:  # the server said nothing at all
-        return isinstance(error, InterfaceError | OperationalError)
+        return isinstance(error, NOT_HEARD)
     return state.startswith(AWAY)
 
 

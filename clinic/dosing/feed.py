@@ -8,6 +8,7 @@ read is let go, and its page comes back with the last id it saw. See docs/algori
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,9 +19,13 @@ import psycopg
 from django.db import connection, connections
 from psycopg import conninfo
 
+from clinic.dosing import faults
+
 CHANNEL = "afterglow_feed"
 QUEUE_SIZE = 256
 RETRY_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
 
 
 def announce(session_id: uuid.UUID, seq: int) -> None:
@@ -90,8 +95,9 @@ class Feed:
         while True:
             try:
                 await self._hear()
-            except (psycopg.OperationalError, psycopg.InterfaceError, OSError):
+            except (psycopg.Error, OSError) as error:
                 self.is_listening.clear()
+                log.error("the live feed does not hear: %s", faults.told(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _hear(self) -> None:
@@ -121,7 +127,9 @@ def where() -> str:
         "port": "PORT",
     }
     given = {key: str(entry[name]) for key, name in named.items() if entry.get(name)}
-    options = {key: str(value) for key, value in entry.get("OPTIONS", {}).items()}
+    # Django's own options (a pool) are no words of PostgreSQL's.
+    words = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    options = {key: str(value) for key, value in entry.get("OPTIONS", {}).items() if key in words}
     return conninfo.make_conninfo(**options | given)
 
 

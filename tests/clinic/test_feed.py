@@ -19,6 +19,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError, connection
 from django.test import RequestFactory
 
+from clinic import database
 from clinic.audit.models import Event
 from clinic.database import now
 from clinic.dosing import actions, feed, kept, live, stream
@@ -56,6 +57,20 @@ def test_a_commit_elsewhere_wakes_a_reader_within_a_second(running: hour.Hour) -
             return time.monotonic() - begun
 
     assert asyncio.run(scene()) < 1
+
+
+def test_it_hears_too_in_a_process_whose_pages_share_a_pool(running: hour.Hour) -> None:
+    """The pool is Django's, not PostgreSQL's: the connection that listens is none of it."""
+
+    async def scene() -> bool:
+        with feed.of_this_process().reading(running.session.pk) as reader:
+            await asyncio.wait_for(feed.of_this_process().is_listening.wait(), 5)
+            await reader.wait(0.1)
+            await asyncio.to_thread(read, running.session, 80)
+            return await reader.wait(5)
+
+    with database.pooled(connection):
+        assert asyncio.run(scene())
 
 
 def test_a_reader_of_another_session_is_not_woken(running: hour.Hour) -> None:
