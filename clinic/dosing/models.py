@@ -106,6 +106,7 @@ class Infusion(Recorded):
     started_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True)
     delivered_ug = models.PositiveIntegerField(null=True)
+    discharge_min = models.PositiveSmallIntegerField(null=True)  # the protocol's wait (INV-09)
     discharged_at = models.DateTimeField(null=True)
     left_at = models.DateTimeField(null=True)  # against advice: never a discharge
 

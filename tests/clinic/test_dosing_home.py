@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.db import IntegrityError, ProgrammingError, transaction
 
 from clinic.audit.models import Event
+from clinic.course import queries as course_queries
 from clinic.course.actions import Refused
 from clinic.course.models import Task
 from clinic.database import now
 from clinic.dosing import actions, live, queries
 from clinic.dosing.models import Device, Infusion
 from clinic.people import access
+from kap.protocol import available, load
 from tests.clinic import hour
 from tests.clock import Clock
 
@@ -150,6 +154,94 @@ def test_before_the_hour_is_over_nobody_goes(running: hour.Hour, clock: Clock) -
             go_home(running)
         clock.step(61)
         assert go_home(running).discharged_at
+
+
+# -- what the database holds, whatever the program asks -------------------------------------------
+
+
+def let_go(at: hour.Hour, minutes: float) -> None:
+    """Write a discharge past the gate, so many minutes after the stop, as a fault would."""
+    row = Infusion.objects.filter(session=at.session)
+    stop = row.get().stopped_at
+    assert stop is not None
+    with transaction.atomic():
+        row.update(discharged_at=stop + timedelta(minutes=minutes))
+
+
+def test_the_database_holds_the_wait_that_the_protocol_gave_this_infusion(
+    stopped: hour.Hour,
+) -> None:
+    infusion = queries.infusion_of(stopped.session)
+    assert infusion is not None
+    wait = course_queries.protocol_of(stopped.course).parameters["discharge_min"]
+    assert (infusion.discharge_min, wait.unit) == (wait.value, "min")
+    for early in (-1.0, 0.0, float(infusion.discharge_min or 0) - 0.01):
+        with pytest.raises(IntegrityError):
+            let_go(stopped, early)
+    with pytest.raises(IntegrityError, match="still to come"):
+        let_go(stopped, 24 * 60)
+    with pytest.raises(ProgrammingError, match="permission denied"), transaction.atomic():
+        Infusion.objects.filter(session=stopped.session).update(discharge_min=1)
+    let_go(stopped, float(infusion.discharge_min or 0))
+    with pytest.raises(IntegrityError, match="written once"):
+        let_go(stopped, float(infusion.discharge_min or 0) + 0.5)
+
+
+@pytest.mark.parametrize(("protocol_id", "version"), available())
+def test_the_rule_whose_override_the_database_looks_for_is_the_rule_of_the_wait(
+    protocol_id: str, version: str
+) -> None:
+    protocol = load(protocol_id, version)
+    assert "discharge_min" in protocol.rule("GO-TIME").expression.params
+    assert protocol.parameters["discharge_min"].unit == "min"
+
+
+def test_without_the_trigger_an_early_discharge_would_stand(
+    running: hour.Hour, clock: Clock
+) -> None:
+    """The negative control of the test above: the other constraints do not hold it."""
+    hour.owner_executes("DROP TRIGGER dosing_infusion_waits ON dosing_infusion")
+    with access.acting(hour.author("alice")) as by:
+        actions.stop(session=running.session, id=uuid4(), by=by)
+        clock.step(60)
+        let_go(running, 1)
+        assert Infusion.objects.get(session=running.session).discharged_at
+
+
+def test_a_pump_that_was_not_stopped_discharges_nobody(running: hour.Hour, clock: Clock) -> None:
+    with access.acting(hour.author("alice")):
+        clock.step(3600)
+        row = Infusion.objects.filter(session=running.session)
+        with pytest.raises(IntegrityError, match="not stopped"), transaction.atomic():
+            row.update(discharged_at=now())
+
+
+@pytest.mark.parametrize(
+    ("start", "shown"),  # 01:05 in Toronto on the nights of both changes
+    [(datetime(2026, 11, 1, 5, 5, tzinfo=UTC), -1), (datetime(2027, 3, 14, 6, 5, tzinfo=UTC), 119)],
+)
+@pytest.mark.usefixtures("hour_database")
+def test_an_hour_that_the_clocks_repeat_or_skip_changes_no_wait(
+    clock: Clock, start: datetime, shown: int
+) -> None:
+    clock.set(start)
+    with access.acting(hour.author("alice")) as by:
+        marie = hour.marie()
+        marie.start()
+        clock.step(30 * 60)
+        actions.stop(session=marie.session, id=uuid4(), by=by)
+        stop = now()
+        clock.step(59 * 60)
+        assert wall(now(), marie) - wall(stop, marie) == pytest.approx(shown, abs=0.1)
+        with pytest.raises(IntegrityError, match="60 minutes"):
+            let_go(marie, 59)
+        clock.step(60)
+        let_go(marie, 60)
+
+
+def wall(at: datetime, where: hour.Hour) -> float:
+    """Return the minutes that a clock on the wall shows, since whenever."""
+    return at.astimezone(where.session.site.tz).replace(tzinfo=UTC).timestamp() / 60
 
 
 def test_a_prescriber_may_lift_the_time_with_a_reason(running: hour.Hour, clock: Clock) -> None:

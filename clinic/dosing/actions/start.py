@@ -151,6 +151,12 @@ def _is_running(session: Session) -> bool:
     return running.filter(patient_id=session.patient_id).exists()
 
 
+def _wait(authorization: StartAuthorization) -> int:
+    """Return the minutes from the stop to a discharge, of the protocol the course is judged by."""
+    protocol = course_queries.protocol_of(authorization.session.course)
+    return int(queries.number(protocol, "discharge_min"))
+
+
 def _insert(authorization: StartAuthorization, at: datetime) -> Infusion:
     try:
         with transaction.atomic():
@@ -164,6 +170,7 @@ def _insert(authorization: StartAuthorization, at: datetime) -> Infusion:
                 auth_expires_at=authorization.expires_at,
                 state=Infusion.State.RUNNING,
                 started_at=at,
+                discharge_min=_wait(authorization),
             )
     except IntegrityError as error:
         raise neutral() from error
