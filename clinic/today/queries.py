@@ -13,7 +13,7 @@ from clinic.course import queries as course_queries
 from clinic.course.models import Referral, Session, Task
 from clinic.dosing.models import Infusion
 from clinic.interop.models import Quarantine
-from clinic.people.models import Enrolment, Site
+from clinic.people.models import Enrolment, Role, Site
 
 SEES_EVERY_TASK = ("medical_director",)
 
@@ -38,21 +38,26 @@ class Today:
 
     @cached_property
     def tasks(self) -> list[Task]:
-        """Return the open tasks of the reader's roles, soonest due first."""
+        """Return the open tasks of the roles that the reader holds at each site, soonest first."""
+        mine = Q(pk__in=[])
+        for site, roles in roles_at(self.by).items():
+            sees_all = roles & set(SEES_EVERY_TASK)
+            mine |= Q(site=site) if sees_all else Q(site=site, owner_role__in=roles)
         rows = course_queries.open_tasks().select_related("patient", "course", "site")
-        if not self.by.holds(*SEES_EVERY_TASK):
-            rows = rows.filter(owner_role__in=self.by.roles)
-        return list(rows[:50])
+        return list(rows.filter(mine)[:50])
 
     @cached_property
     def sessions(self) -> list[Session]:
         """Return today's sessions by each site's own day."""
         found: list[Session] = []
         for site in self.sites:
-            first, last = day_of(self.at, site)
+            first, next_day = day_of(self.at, site)
             found += (
                 Session.objects.filter(
-                    site=site, planned_start__range=(first, last), replaced_by__isnull=True
+                    site=site,
+                    planned_start__gte=first,
+                    planned_start__lt=next_day,
+                    replaced_by__isnull=True,
                 )
                 .select_related("patient", "course", "site", "infusion")
                 .order_by("planned_start")
@@ -76,8 +81,23 @@ class Today:
         return Quarantine.objects.filter(resolution__isnull=True).count()
 
 
+def roles_at(by: Author) -> dict[str, set[str]]:
+    """Return the roles that a member of staff holds now, by site: none of one opens another."""
+    held = Role.objects.filter(staff=by.id.removeprefix("staff:"), site__in=by.sites)
+    found: dict[str, set[str]] = {}
+    for site, role in held.values_list("site", "role"):
+        found.setdefault(site, set()).add(role)
+    return found
+
+
+def may_close(by: Author, task: Task) -> bool:
+    """Return whether the task is one of the reader's at its site."""
+    roles = roles_at(by).get(task.site_id, set())
+    return bool(roles & {task.owner_role, *SEES_EVERY_TASK})
+
+
 def day_of(at: datetime, site: Site) -> tuple[datetime, datetime]:
-    """Return the first and last instant of the site's local day that holds `at`."""
+    """Return the first instant of the site's local day that holds `at`, and of the day after it."""
     start = datetime.combine(at.astimezone(site.tz).date(), time(), tzinfo=site.tz)
     end = datetime.combine(start.date() + timedelta(days=1), time(), tzinfo=site.tz)
     return start, end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
@@ -10,9 +10,10 @@ from django.urls import reverse
 from clinic.course import actions as course_actions
 from clinic.course.models import Session, Task, TaskEntry
 from clinic.database import now
-from clinic.people.models import Site
+from clinic.people.models import Role, Site
 from clinic.today import queries
 from tests import world as ground
+from tests.clock import Clock
 from tests.pages import text_of
 from tests.world import World
 
@@ -70,6 +71,38 @@ def test_a_day_is_the_sites_own(world: World) -> None:
     assert queries.day_of(late, vancouver)[0].date().isoformat() == "2026-11-24"
     ground.plan_dose(world.course, in_minutes=0)
     assert "Open the session" in today(world, "bob")
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"), [("2026-10-31", 24), ("2026-11-01", 25), ("2027-03-14", 23)]
+)
+def test_a_session_at_midnight_is_of_the_day_that_begins(
+    world: World, clock: Clock, day: str, hours: int
+) -> None:
+    start = datetime.fromisoformat(day).replace(tzinfo=world.site.tz)
+    first, after = queries.day_of(start + timedelta(hours=1), world.site)
+    assert (first, after.astimezone(UTC) - first.astimezone(UTC)) == (start, timedelta(hours=hours))
+    clock.set(first - timedelta(days=1))
+    for at in (first - timedelta(minutes=1), first, after - timedelta(minutes=1), after):
+        ground.plan_dose(world.course, in_minutes=(at - now()).total_seconds() / 60)
+    with world.acting("bob") as by:
+        shown = queries.Today(by, first + timedelta(hours=12)).sessions
+    assert [round((row.planned_start - first).total_seconds()) for row in shown] == [
+        0,
+        hours * 3600 - 60,
+    ]
+
+
+def test_a_role_held_at_one_site_shows_and_closes_no_task_at_another(world: World) -> None:
+    charlie = {"staff": world.staff("charlie"), "author": world.author("ada").id}
+    with world.acting("ada"):  # Vancouver's nurse is a therapist at Toronto from now on
+        Role(**charlie, site_id="toronto", role="therapist", recorded_at=now()).save()
+    task = ask(world, "nurse")
+    assert "For the nurse" not in today(world, "charlie")
+    assert "another role's" in close(world, task, "charlie")
+    assert not entries()
+    ask(world, "therapist")
+    assert "For the therapist" in today(world, "charlie")
 
 
 def test_a_referral_waits_for_the_coordinator(world: World) -> None:
