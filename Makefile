@@ -61,7 +61,7 @@ fix: setup  ## mend what a program can mend: style, texts taken up, pages genera
 
 lock: setup  ## write requirements.txt anew from pyproject.toml (--upgrade: LOCK=--upgrade)
 	.venv/bin/uv pip compile --quiet --universal --no-build --generate-hashes --no-header --no-annotate \
-	    $(LOCK) pyproject.toml --extra clinic --extra proof --extra dev --output-file requirements.txt
+	    $(LOCK) pyproject.toml --extra clinic --extra proof --extra registry --extra dev --output-file requirements.txt
 
 bench: setup  ## measure, and write docs/benchmarks.md
 	$(PYTHON) -m tests.bench
