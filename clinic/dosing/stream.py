@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.db import DatabaseError, InterfaceError, connection
@@ -259,8 +260,17 @@ def of_this_process() -> Pages:
     return _pages.setdefault(asyncio.get_running_loop(), Pages())
 
 
+def let_go() -> None:
+    """Give back the connection that the opening request signed in with.
+
+    Django would keep it until the answer ends, and a stream does not end.
+    """
+    connection.close()
+
+
 async def events(place: Place) -> AsyncIterator[bytes]:
     """Yield the stream until the reader is gone, may not read on, or does not keep up."""
+    await sync_to_async(let_go)()  # in the request's own thread
     pages = of_this_process()
     with feed.of_this_process().reading(place.session_id) as reader:
         try:

@@ -14,10 +14,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from asgiref.testing import ApplicationCommunicator
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.handlers.asgi import ASGIHandler
 from django.db import OperationalError, connection
-from django.test import RequestFactory
+from django.test import Client, RequestFactory, override_settings
 
 from clinic import database
 from clinic.audit.models import Event
@@ -399,3 +401,65 @@ def test_opening_is_audited_once(running: hour.Hour) -> None:
         stream.fetch(place, beat=True)
     with access.acting(hour.author("alice")):
         assert Event.objects.filter(action="session.stream").count() == 1
+
+
+# -- what an open page costs ----------------------------------------------------------------------
+
+OPEN = 12  # more than the feed's threads, its listener and the test itself
+
+
+def connections_while_open(session: Any, name: str) -> int:
+    """Return how many connections the database has while `OPEN` pages of a session are open."""
+    client = Client()
+    client.force_login(hour.staff(name).user, backend="django.contrib.auth.backends.ModelBackend")
+    path = f"/sessions/{session.pk}/stream"
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "query_string": b"",
+        "headers": [
+            (b"host", b"127.0.0.1"),
+            (b"cookie", f"sessionid={client.cookies['sessionid'].value}".encode()),
+        ],
+    }
+
+    def count() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            )
+            found: int = cursor.fetchone()[0]
+        connection.close()
+        return found
+
+    async def scene() -> int:
+        pages = [ApplicationCommunicator(ASGIHandler(), dict(scope)) for _ in range(OPEN)]
+        for page in pages:
+            await page.send_input({"type": "http.request", "body": b"", "more_body": False})
+        for page in pages:
+            assert (await page.receive_output(10))["status"] == 200
+            assert b"snapshot" in (await page.receive_output(10))["body"]
+        found = await asyncio.to_thread(count)
+        for page in pages:
+            await page.send_input({"type": "http.disconnect"})
+            await page.wait(10)
+        return found
+
+    try:
+        with override_settings(MODE="demo"):
+            return asyncio.run(scene())
+    finally:
+        stream.threads.close()
+
+
+def test_open_pages_hold_no_connection_of_their_own(running: hour.Hour) -> None:
+    assert connections_while_open(running.session, "alice") < OPEN
+
+
+def test_without_letting_go_each_open_page_holds_one(
+    running: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: what starved the pages of a server with sixteen connections."""
+    monkeypatch.setattr(stream, "let_go", lambda: None)
+    assert connections_while_open(running.session, "alice") > OPEN
