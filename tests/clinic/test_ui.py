@@ -22,7 +22,7 @@ from kap.finding import ReadValue
 from kap.moment import Moment
 from kap.protocol import load
 from kap.rule import Answer
-from kap.verdict import ask
+from kap.verdict import Verdict, ask
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -217,13 +217,37 @@ def test_what_is_not_met_is_never_folded_away() -> None:
     assert group.rest == ()
 
 
-def test_an_answer_names_its_protocol_its_digest_and_that_nobody_signed_it() -> None:
+def test_an_answer_names_its_protocol_and_its_digest() -> None:
     verdict = empty_chart_verdict()
-    page = rendered('{% include "ui/gate.html" %}', verdict=verdict, site=TORONTO, unsigned=True)
+    page = rendered('{% include "ui/gate.html" %}', verdict=verdict, site=TORONTO)
     assert f"{verdict.protocol_id} {verdict.version}" in page
     assert verdict.digest[:12] in page
-    assert "UNSIGNED" in page
-    assert "UNSIGNED" not in rendered('{% include "ui/gate.html" %}', verdict=verdict, site=TORONTO)
+
+
+def altered(verdict: Verdict) -> Verdict:
+    """Return the same answer, given by a file that nobody signed."""
+    return Verdict.from_json({**verdict.to_json(), "digest": "0" * 64})
+
+
+@pytest.mark.parametrize("partial", ["gate", "verdict"])
+def test_an_answer_asks_itself_whether_its_version_is_signed_at_the_site(
+    world: World, partial: str
+) -> None:
+    verdict = empty_chart_verdict()
+    page = '{% include "ui/' + partial + '.html" %}'
+    assert "UNSIGNED" not in rendered(page, verdict=verdict, site=world.site)
+    assert "UNSIGNED" in rendered(page, verdict=altered(verdict), site=world.site)
+    assert "UNSIGNED" in rendered(page, verdict=verdict, site=TORONTO)  # a site of no record
+    assert "UNSIGNED" in rendered(page, verdict=verdict)
+
+
+@pytest.mark.parametrize("base", ["staff", "print"])
+def test_a_page_that_shows_an_unsigned_answer_says_so_at_its_foot(world: World, base: str) -> None:
+    page, verdict = '{% extends "ui/' + base + '.html" %}', empty_chart_verdict()
+    told = "No medical director has signed this protocol version for this site."
+    assert told not in rendered(page, verdict=verdict, site=world.site)
+    assert told not in rendered(page, site=world.site)
+    assert told in rendered(page, verdict=altered(verdict), site=world.site)
 
 
 @pytest.mark.django_db
