@@ -7,6 +7,7 @@ Every rule of the stage is evaluated, never only the first; the answer is the hi
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -34,6 +35,8 @@ __all__ = [
     "replay",
     "suppose",
 ]
+
+MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+!|~&-]")
 
 RESTRICTED = "restricted reason"
 
@@ -211,6 +214,20 @@ class Verdict:
     def _repr_html_(self) -> str:
         cells = "".join(f"<li>{html.escape(row)}</li>" for row in self.rows()[1:])
         return f"<p><strong>{html.escape(self.rows()[0])}</strong></p><ul>{cells}</ul>"
+
+    def _repr_markdown_(self) -> str:
+        """Return `rows()` as Markdown: what belongs to a finding is a list under it."""
+        head, *rows = self.rows()
+        return "\n".join([f"**{_plain(head)}**", "", *map(_as_item, rows)])
+
+
+def _as_item(row: str) -> str:
+    return f"  - {_plain(row)}" if row.startswith(" ") else f"- {_plain(row)}"
+
+
+def _plain(words: str) -> str:
+    """Return words of which no character means anything in Markdown: people type facts."""
+    return MARKDOWN.sub(r"\\\g<0>", " ".join(words.split()))
 
 
 def _finding_rows(finding: Finding) -> Iterable[str]:

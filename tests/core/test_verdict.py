@@ -324,6 +324,18 @@ def test_a_conflict_is_listed() -> None:
 # --- shown --------------------------------------------------------------------------------------
 
 
+def test_a_verdict_reads_in_a_notebook_and_what_was_typed_means_nothing_there() -> None:
+    verdict = asked(well(told("systolic", 150, 9), told("left_handed", True), without="indication"))
+    head, blank, *items = verdict._repr_markdown_().split("\n")
+    assert head == r"**defer \(defer\) at screening, small 1.0**"
+    assert blank == ""
+    assert r"- spoke R\-HAND \[R\] defer: R\-HAND" in items
+    assert r"  - indication = unknown \(never\_asked\)" in items
+    assert len(items) == len(verdict.rows()) - 1
+    typed = replace(verdict.detail, conflicts=("a|b <script>*x*",))
+    assert r"a\|b \<script\>\*x\*" in verdict._with(typed)._repr_markdown_()
+
+
 def test_a_verdict_explains_itself_in_rows() -> None:
     patient = well(
         told("systolic", 150, 9, id="bp-1"),
