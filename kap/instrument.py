@@ -103,6 +103,11 @@ class Instrument:
         return tuple(item for item in self.items if item.is_scored)
 
     @property
+    def safety_items(self) -> tuple[Item, ...]:
+        """The items that may open the safety path, in order."""
+        return tuple(item for item in self.items if item.safety_from is not None)
+
+    @property
     def lowest(self) -> int:
         """The lowest total, in points."""
         return self.bands[0].low

@@ -18,11 +18,12 @@ from clinic.ui import words
 from kap.facts import FactType
 from kap.finding import Finding
 
-NOT_KNOWN = "not_known"
+NOT_KNOWN, DECLINED = "not_known", "declined"  # why nothing is known, as the core says it
 ANSWERS = (
     ("yes", gettext_lazy("Yes")),
     ("no", gettext_lazy("No")),
     (NOT_KNOWN, gettext_lazy("Not known")),
+    (DECLINED, gettext_lazy("Declines to say")),
 )
 
 
@@ -170,8 +171,8 @@ def field_of(kind: FactType, language: str) -> forms.Field:
 
 def reading_of(kind: FactType, value: Any, at: datetime, source: str) -> Reading:
     """Return an answer as a reading in the vocabulary's unit."""
-    if value == NOT_KNOWN:
-        return Reading(kind.name, None, at, source=source, reason=NOT_KNOWN)
+    if kind.type == "bool" and value in (NOT_KNOWN, DECLINED):
+        return Reading(kind.name, None, at, source=source, reason=value)
     if kind.type == "bool":
         return Reading(kind.name, value == "yes", at, source=source)
     if kind.type == "number":

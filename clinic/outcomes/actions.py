@@ -200,7 +200,7 @@ def answer_questionnaire(
         raise Refused(_("These questions were answered already. Thank you.")) from error
     _tell(link.course, instrument, score, answers, by)
     if score.opens_safety:
-        _open_safety_task(link.course, instrument, by)
+        _open_safety_task(link.course, instrument, score, by)
     audit.record(by=by, action="questionnaire.answer", about=response, instrument=instrument.id)
     return response, score
 
@@ -212,36 +212,36 @@ def _tell(
     answers: Mapping[int, int | None],
     by: Author,
 ) -> None:
+    """Record the total and each safety item: one that was left out is declined, never nought."""
     at = now()
-    total = Reading(
-        instrument.id,
-        score.total,
-        at,
-        unit="1" if score.total is not None else "",
-        source="self",
-        reason="" if score.total is not None else "not_known",
-    )
-    item = answers.get(9)
-    ninth = Reading(
-        f"{instrument.id}_item9",
-        item,
-        at,
-        unit="1" if item is not None else "",
-        source="self",
-        reason="" if item is not None else "declined",
-    )
-    record_facts(of=course, readings=[total, ninth], by=by)
+    told = [_reading(instrument.id, score.total, "not_known", at)]
+    for item in instrument.safety_items:
+        name = f"{instrument.id}_item{item.number}"
+        told.append(_reading(name, answers.get(item.number), "declined", at))
+    record_facts(of=course, readings=told, by=by)
 
 
-def _open_safety_task(course: Course, instrument: Instrument, by: Author) -> None:
+def _reading(name: str, points: int | None, otherwise: str, at: datetime) -> Reading:
+    if points is None:
+        return Reading(name, None, at, source="self", reason=otherwise)
+    return Reading(name, points, at, unit="1", source="self")
+
+
+def safety_wait(course: Course) -> timedelta:
+    """Return within what time a clinician acts on a safety item while the clinic is open."""
     minutes = queries.protocol_of(course).parameters["safety_task_min"].value
     assert isinstance(minutes, Decimal)  # the loader checked its unit
+    return timedelta(minutes=int(minutes))
+
+
+def _open_safety_task(course: Course, instrument: Instrument, score: Score, by: Author) -> None:
     with translation.override(settings.LANGUAGE_CODE):  # the team's, not the patient's
         text = _(
             "Safety question of %(instrument)s: talk to this person now, then assess the suicide"
             " risk by the structured interview."
         ) % {"instrument": instrument.title["en"]}
-    _ask_prescriber(course, text, f"{instrument.id}.item9", by, timedelta(minutes=int(minutes)))
+    items = "+".join(map(str, score.safety_items))
+    _ask_prescriber(course, text, f"{instrument.id}.item{items}", by, safety_wait(course))
 
 
 def _ask_prescriber(

@@ -64,7 +64,7 @@ def _field(kind: FactType, language: str) -> forms.Field:
             label=kind.ask[language], required=False, widget=forms.DateInput(attrs={"type": "date"})
         )
     return forms.ChoiceField(
-        label=kind.ask[language], required=False, choices=ANSWERS, widget=forms.RadioSelect
+        label=kind.ask[language], required=False, choices=ANSWERS[:3], widget=forms.RadioSelect
     )
 
 

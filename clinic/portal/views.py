@@ -98,19 +98,22 @@ def _page(
 def thanks(request: ClinicRequest, token: str) -> HttpResponse:
     """Thank; and where a safety item asks for it, show the care card before anything else."""
     link = _link(request, token)
-    language = _language(request, link)
+    _language(request, link)
     if not hasattr(link, "response"):
         return redirect("portal:questionnaire", token=token)
     answers = {int(number): value for number, value in link.response.answers.items()}
     score = instruments.score(instruments.load(link.instrument), answers)
-    page = {
-        "site": link.site,
-        "token": token,
-        "language": language,
-        "said": request.GET.get("said"),
-    }
-    name = "portal/care.html" if score.opens_safety else "portal/thanks.html"
-    return render(request, name, page)
+    if score.opens_safety:
+        return _care(request, link, token, request.GET.get("said"))
+    return render(request, "portal/thanks.html", {"site": link.site, "token": token})
+
+
+def _care(
+    request: ClinicRequest, link: QuestionnaireLink, token: str, said: str | None
+) -> HttpResponse:
+    minutes = actions.safety_wait(link.course).seconds // 60
+    page = {"site": link.site, "token": token, "said": said, "minutes": minutes}
+    return render(request, "portal/care.html", page)
 
 
 def safe(request: ClinicRequest, token: str) -> HttpResponse:
@@ -124,4 +127,4 @@ def safe(request: ClinicRequest, token: str) -> HttpResponse:
         return render(
             request, "portal/refused.html", {"why": refused, "site": link.site}, status=400
         )
-    return render(request, "portal/care.html", {"site": link.site, "token": token, "said": said})
+    return _care(request, link, token, said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from functools import cached_property
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
@@ -83,7 +84,8 @@ class Today:
 
 def roles_at(by: Author) -> dict[str, set[str]]:
     """Return the roles that a member of staff holds now, by site: none of one opens another."""
-    held = Role.objects.filter(staff=by.id.removeprefix("staff:"), site__in=by.sites)
+    staff = UUID(by.id.removeprefix("staff:"))
+    held = Role.objects.filter(staff=staff, site__in=by.sites)
     found: dict[str, set[str]] = {}
     for site, role in held.values_list("site", "role"):
         found.setdefault(site, set()).add(role)

@@ -41,14 +41,19 @@ def test_what_can_be_read_in_two_ways_is_refused(typed: str) -> None:
 
 def test_an_empty_answer_says_nothing_and_not_known_says_so() -> None:
     form = facts(
-        ["alcohol_24h", "cannabis_24h", "escort_named"],
+        ["alcohol_24h", "cannabis_24h", "escort_named", "consent_today"],
         alcohol_24h="no",
         cannabis_24h="not_known",
+        consent_today="declined",
         taken_at="",
     )
     assert form.is_valid()
     told = {reading.name: (reading.value, reading.reason) for reading in form.readings()}
-    assert told == {"alcohol_24h": (False, ""), "cannabis_24h": (None, "not_known")}
+    assert told == {
+        "alcohol_24h": (False, ""),
+        "cannabis_24h": (None, "not_known"),
+        "consent_today": (None, "declined"),
+    }
 
 
 def test_a_reading_is_of_the_time_it_was_taken_today() -> None:

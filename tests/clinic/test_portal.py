@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from clinic.audit.models import Event
+from clinic.course import queries as course_queries
 from clinic.course.actions import Refused
 from clinic.course.models import Fact, Task
 from clinic.database import now
@@ -159,7 +160,9 @@ def test_a_thought_of_death_or_no_answer_opens_a_task_and_the_care_card(
     assert "tel:988" in card.content.decode()
     (task,) = tasks(world)
     assert (task.owner_role, task.source) == ("prescriber", "phq9.item9")
-    assert now() < task.due_at
+    wait = course_queries.protocol_of(sent.link.course).parameters["safety_task_min"].value
+    assert f"contacts you within {wait} minutes" in text_of(card)
+    assert (task.due_at - now()).total_seconds() / 60 == pytest.approx(int(wait), abs=1)
     client.post(page(sent), CALM | ninth)
     assert len(tasks(world)) == 1
 

@@ -78,6 +78,10 @@ def test_any_answer_to_item_nine_but_never_opens_the_safety_path(answer):
     assert score(PHQ9, {**ALL_ONES, 9: answer}).safety_items == (9,)
 
 
+def test_item_nine_is_the_one_that_may_open_the_safety_path():
+    assert [item.number for item in PHQ9.safety_items] == [9]
+
+
 def test_item_nine_answered_never_does_not_open_the_safety_path():
     assert score(PHQ9, {**ALL_ONES, 9: 0}).safety_items == ()
 
