@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kap.protocol import load
 from kap.rule import Rule
+from tests.spec.alarm.page import NAME, link, page
 from tests.spec.table import BOTH, CELLS, NOW, Row, Table, tables
 
 DOCS = Path(__file__).parents[2] / "docs" / "spec"
@@ -21,7 +22,13 @@ def pages() -> dict[str, str]:
     for table in tables():
         by_topic.setdefault(table.topic, []).append(table)
     shown = {f"{topic}.md": _page(found) for topic, found in by_topic.items()}
-    return {"README.md": _contents(by_topic), **shown}
+    protocol = load("iv-ketamine")
+    alarms = page(f"{protocol.id} {protocol.version}")
+    return {
+        "README.md": _contents(by_topic),
+        **shown,
+        NAME: "\n".join([GENERATED, *alarms]),
+    }
 
 
 def _contents(by_topic: dict[str, list[Table]]) -> str:
@@ -41,6 +48,7 @@ def _contents(by_topic: dict[str, list[Table]]) -> str:
             "that made the answer, with a ? where a rule cannot be answered yet.",
             "",
             *links,
+            link(),
             "",
             "## How a cell is written",
             "",

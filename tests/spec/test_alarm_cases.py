@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.spec.alarm.bedside import TABLES, Bedside
-
-FILE = Path(__file__).parent / "alarm" / "cases.toml"
-CASES = tomllib.loads(FILE.read_text(encoding="utf-8"))["case"]
+from tests.spec.alarm.page import CASES, page
 
 
 def told(case: dict[str, Any], tables: Any = TABLES) -> list[list[str]]:
@@ -49,3 +45,15 @@ def test_another_number_in_the_protocol_fails_the_case(
     tables = deepcopy({key: dict(rows) for key, rows in TABLES.items()})
     tables[table][name] = value
     assert told(case, tables) != expected(case)
+
+
+def test_the_page_says_every_step_of_every_case() -> None:
+    text = "\n".join(page("iv-ketamine"))
+    for case in CASES:
+        assert f"## {case['number']}. {case['title']}" in text
+        for at, action, said in case["steps"]:
+            row = f"| {at} | {action} | {'<br>'.join(said)} |"
+            assert row.replace("_", " ") in text
+    assert "before the dose 118/76, 122/80" in text
+    assert "technical alarms of spo2, heart rate, link" in text
+    assert "a signed SpO2 offset of -3" in text
