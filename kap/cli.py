@@ -161,6 +161,16 @@ def _add_protocol(commands: Any) -> None:
         "load a protocol and run its examples",
     )
     check.add_argument("protocol", metavar="ID[@VERSION] or FILE.toml")
+    again = _command(
+        protocol, "replay", _replay_charts, "decide a registry again under another version"
+    )
+    again.add_argument("protocol", metavar="NEW", help="ID[@VERSION] or FILE.toml")
+    again.add_argument("--charts", required=True, metavar="FILE", help=".jsonl or .parquet")
+    again.add_argument("--stage", default="screening", help="screening, order, start, ...")
+    again.add_argument(
+        "--old", metavar="ID[@VERSION]", help="default: the answers that the file gives"
+    )
+    again.add_argument("--save", metavar="FILE.parquet", help="keep the derived facts")
 
 
 def _add_replay(commands: Any) -> None:
@@ -205,6 +215,14 @@ def _screen(asked: argparse.Namespace) -> int:
     from kap.cli_protocol import screen
 
     return screen(asked, _moment)
+
+
+def _replay_charts(asked: argparse.Namespace) -> int:
+    from time import monotonic
+
+    from kap.cli_replay import replay_charts
+
+    return replay_charts(asked, monotonic)
 
 
 def _moment(text: str | None) -> Moment:

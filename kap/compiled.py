@@ -186,7 +186,7 @@ def _member(column: Column, parameter: ParameterValue) -> Closure:
 
 
 @dataclass(slots=True)
-class _Linear:
+class Linear:
     """A sum of fact * coefficient, plus a constant, all in one unit."""
 
     unit: str
@@ -194,24 +194,24 @@ class _Linear:
     constant: Fraction
 
 
-def _linear(term: Term, names: Names) -> _Linear:
+def linear(term: Term, names: Names) -> Linear:
     match term:
         case Number(value):
-            return _Linear("1", {}, Fraction(value))
+            return Linear("1", {}, Fraction(value))
         case ParamName():
             constant, unit = _scalar(term, names)
-            return _Linear(unit, {}, constant)
+            return Linear(unit, {}, constant)
         case FactName(name):
-            return _Linear(names.column(term, ("number",)).unit, {name: Fraction(1)}, Fraction(0))
+            return Linear(names.column(term, ("number",)).unit, {name: Fraction(1)}, Fraction(0))
         case Product(fact, param):
             factor, unit = _scalar(param, names)
             if unit != "1" or not factor:
                 raise ConditionError(f"{term}: a factor has the unit '1' and is not 0")
             column = names.column(fact, ("number",))
-            return _Linear(column.unit, {fact.name: factor}, Fraction(0))
+            return Linear(column.unit, {fact.name: factor}, Fraction(0))
         case _:
-            left, right = _linear(term.left, names), _linear(term.right, names)
-            return _add(left, 1 if term.sign == "+" else -1, right, term)
+            left, right = linear(term.left, names), linear(term.right, names)
+            return _added(left, 1 if term.sign == "+" else -1, right, term)
 
 
 def _scalar(param: ParamName, names: Names) -> tuple[Fraction, str]:
@@ -221,7 +221,7 @@ def _scalar(param: ParamName, names: Names) -> tuple[Fraction, str]:
     return Fraction(found.value), found.unit
 
 
-def _add(left: _Linear, sign: int, right: _Linear, where: Sum) -> _Linear:
+def _added(left: Linear, sign: int, right: Linear, where: Sum) -> Linear:
     if left.unit != right.unit:
         raise ConditionError(f"{where}: {left.unit!r} and {right.unit!r} do not mix")
     twice = left.terms.keys() & right.terms.keys()
@@ -229,11 +229,11 @@ def _add(left: _Linear, sign: int, right: _Linear, where: Sum) -> _Linear:
         # A fact that cancels itself out would seem known while it is not.
         raise ConditionError(f"{where}: names {', '.join(sorted(twice))} twice; write it once")
     terms = left.terms | {name: sign * factor for name, factor in right.terms.items()}
-    return _Linear(left.unit, terms, left.constant + sign * right.constant)
+    return Linear(left.unit, terms, left.constant + sign * right.constant)
 
 
 def _comparison(node: Comparison, names: Names) -> Closure:
-    form = _linear(Sum(node.left, "-", node.right), names)
+    form = linear(Sum(node.left, "-", node.right), names)
     scaled = {
         names.columns[name].slot: factor * names.columns[name].step
         for name, factor in form.terms.items()
