@@ -161,6 +161,14 @@ def _add_protocol(commands: Any) -> None:
         "load a protocol and run its examples",
     )
     check.add_argument("protocol", metavar="ID[@VERSION] or FILE.toml")
+    prove = _command(
+        protocol,
+        "prove",
+        _lazy("kap.cli_proof", "prove_protocol"),
+        "prove over all patients what must hold of a protocol",
+    )
+    prove.add_argument("protocol", metavar="ID[@VERSION] or FILE.toml")
+    prove.add_argument("--write", metavar="FOLDER", help="keep the certificate below it")
     again = _command(
         protocol, "replay", _replay_charts, "decide a registry again under another version"
     )

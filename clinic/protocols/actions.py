@@ -22,7 +22,8 @@ from clinic.course.models import (
 from clinic.database import now
 from clinic.people.models import Role, Site, Staff
 from clinic.protocols import queries
-from clinic.protocols.certified import demand_certificate
+from kap.certificate import read_certificate
+from kap.protocol import Protocol, ProtocolError
 
 
 @transaction.atomic
@@ -53,6 +54,15 @@ def propose(
     return row
 
 
+def _demand_certificate(protocol: Protocol) -> None:
+    """Refuse a version that nothing is proven of: the reasons are for developers, in English."""
+    try:
+        read_certificate(protocol)
+    except ProtocolError as problem:
+        said = _("This version cannot be signed: {problem}.").format(problem=problem)
+        raise Refused(said) from None
+
+
 @transaction.atomic
 def sign(*, proposal: Proposal, director: Staff, by: Author) -> Signature:
     """Sign what another person proposed; from now on decisions are stored under it at the site.
@@ -68,7 +78,7 @@ def sign(*, proposal: Proposal, director: Staff, by: Author) -> Signature:
     if proposal not in stands.proposals:
         raise Refused(_("This proposal no longer waits for a signature; propose the version anew."))
     _check_director(proposal, director)
-    demand_certificate(queries.text_of(proposal.protocol))
+    _demand_certificate(queries.text_of(proposal.protocol))
     row = Signature.add(
         site=proposal.site,
         protocol=proposal.protocol,

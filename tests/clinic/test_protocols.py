@@ -35,6 +35,7 @@ from clinic.people.models import Role, Site, Staff
 from clinic.postgres import Server
 from clinic.protocols import actions, page, queries
 from kap import protocol as core
+from kap.certificate import read_certificate
 from tests import world as ground
 from tests.pages import text_of
 from tests.world import PASSWORD, STAFF, World
@@ -55,6 +56,7 @@ def later(world: World, monkeypatch: pytest.MonkeyPatch) -> ProtocolVersion:
     for module in (queries, course_queries):
         monkeypatch.setattr(module, "load", load)
     monkeypatch.setattr(page, "file_of", lambda _protocol: "")
+    monkeypatch.setattr(actions, "read_certificate", lambda protocol: {"digest": protocol.digest})
     assert world
     return ProtocolVersion.add(
         name=NEXT,
@@ -226,6 +228,16 @@ def test_who_may_not_propose_or_sign_does_not_find_the_address(
     there = address("propose", name=NEXT, site="vancouver")
     assert world.client("alice").post(there, {"reason": "x"}).status_code == 404
     assert directors
+
+
+@pytest.mark.usefixtures("directors")
+def test_a_version_without_its_certificate_is_not_signed(
+    world: World, later: ProtocolVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "read_certificate", read_certificate)
+    with pytest.raises(Refused, match=r"iv-ketamine@2099\.1 has no certificate; prove it first"):
+        signed(world, later)
+    assert not Signature.objects.filter(protocol=later).exists()
 
 
 def test_a_director_signs_no_proposal_of_their_own(
