@@ -9,14 +9,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kap.ceilings import ceilings
 from kap.protocol import Protocol, canonical
 from kap.rule import ProtocolError
-
-if TYPE_CHECKING:
-    from kap.proof import Proof
 
 LIMIT = "Holds over derived facts, not over their derivations (codes, dates, counts)."
 
@@ -34,30 +30,9 @@ STATEMENTS = {
 }
 
 
-def write_certificate(proof: Proof) -> dict[str, Any]:
-    """Return the certificate of a proof that holds: JSON without date or machine, with its hash.
-
-    ProtocolError for one that does not hold.
-    """
-    if not proof.holds:
-        failing = ", ".join(o.name for o in proof.obligations if not o.holds)
-        raise ProtocolError(f"{proof.protocol_id}@{proof.version}: not proven ({failing})")
-    written = {
-        "protocol": proof.protocol_id,
-        "version": proof.version,
-        "digest": proof.digest,
-        "ceilings": ceilings().digest,
-        "solver": proof.solver,
-        "obligations": [
-            {"name": o.name, "statement": o.statement, "asked": o.asked} for o in proof.obligations
-        ],
-        "apart": [
-            {"fact": a.fact, "stages": a.stages, "rules": a.rules, "why": a.why}
-            for a in proof.apart
-        ],
-        "limit": LIMIT,
-    }
-    return written | {"hash": hashlib.sha256(canonical(written)).hexdigest()}
+def sealed(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a certificate's body with its hash."""
+    return {**body, "hash": hashlib.sha256(canonical(body)).hexdigest()}
 
 
 def file_of(protocol: Protocol) -> str:
@@ -82,7 +57,7 @@ def check_certificate(protocol: Protocol, found: Mapping[str, Any]) -> None:
     """Refuse a certificate of another digest, one altered, or one that leaves an obligation out."""
     name = f"{protocol.id}@{protocol.version}"
     body = {key: value for key, value in found.items() if key != "hash"}
-    if found.get("hash") != hashlib.sha256(canonical(body)).hexdigest():
+    if dict(found) != sealed(body):
         raise ProtocolError(f"the certificate of {name} was altered")
     if found.get("digest") != protocol.digest:
         raise ProtocolError(f"the certificate of {name} is of another text: prove it again")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def prove_protocol(asked: argparse.Namespace) -> int:
     """Prove a protocol, shipped or from a file; exit code 1 with the patients in whom it fails."""
-    from kap.certificate import file_of, write_certificate
-    from kap.proof import Unproven, prove
+    from kap.certificate import file_of
+    from kap.proof import Unproven, prove, write_certificate
 
     protocol = given_protocol(asked.protocol)
     try:

@@ -17,10 +17,10 @@ from math import ceil, floor
 from typing import Any
 
 from kap.ceilings import ceilings
-from kap.certificate import STATEMENTS
+from kap.certificate import LIMIT, STATEMENTS, sealed
 from kap.encode import Patients
 from kap.protocol import STRICT_STAGES, Protocol, Stage
-from kap.rule import Answer
+from kap.rule import Answer, ProtocolError
 
 CLOSED = Answer.NEED_MORE_INFORMATION.rank  # from this rank on nothing may start
 LIFTABLE = ("R", "P")
@@ -115,6 +115,34 @@ def prove(protocol: Protocol, tell: Callable[[str], None] = lambda _name: None) 
     names = {name for _, name in prover.apart}
     apart = tuple(row for row in exceptions() if row.fact in names)
     return Proof(protocol.id, protocol.version, protocol.digest, solver, tuple(found), apart)
+
+
+def write_certificate(proof: Proof) -> dict[str, Any]:
+    """Return the certificate of a proof that holds: JSON without date or machine, with its hash.
+
+    ProtocolError for one that does not hold.
+    """
+    if not proof.holds:
+        failing = ", ".join(o.name for o in proof.obligations if not o.holds)
+        raise ProtocolError(f"{proof.protocol_id}@{proof.version}: not proven ({failing})")
+    return sealed(
+        {
+            "protocol": proof.protocol_id,
+            "version": proof.version,
+            "digest": proof.digest,
+            "ceilings": ceilings().digest,
+            "solver": proof.solver,
+            "obligations": [
+                {"name": o.name, "statement": o.statement, "asked": o.asked}
+                for o in proof.obligations
+            ],
+            "apart": [
+                {"fact": a.fact, "stages": a.stages, "rules": a.rules, "why": a.why}
+                for a in proof.apart
+            ],
+            "limit": LIMIT,
+        }
+    )
 
 
 class _Prover:

@@ -18,14 +18,13 @@ from kap.certificate import (
     check_certificate,
     file_of,
     read_certificate,
-    write_certificate,
 )
 from kap.chart import Chart
 from kap.compiled import linear
 from kap.condition import Comparison, Member, Sum, walk
 from kap.encode import Patients, State
 from kap.evidence import Look
-from kap.proof import Unproven, direction_of, exceptions, prove
+from kap.proof import Unproven, direction_of, exceptions, prove, write_certificate
 from kap.protocol import available, load, parse_protocol
 from kap.rule import ProtocolError
 from kap.value import UNKNOWN, Value, number
