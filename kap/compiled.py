@@ -6,7 +6,7 @@ A comparison becomes one linear form with integer coefficients, so nothing is ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -41,8 +41,10 @@ class Slotted(Shape):
 
 
 class Slots(Shape):
-    """What a closure reads: the value of each slot."""
+    """What a closure reads: the value of each slot; `values` has those that are read already."""
 
+    @property
+    def values(self) -> Sequence[Slotted | None]: ...
     def value(self, slot: int) -> Slotted: ...
 
 
@@ -110,11 +112,11 @@ def compile_formula(node: Formula, names: Names) -> Closure:
 
 
 def _truth(slot: int) -> Closure:
-    return lambda look: look.value(slot).truth
+    return lambda look: (look.values[slot] or look.value(slot)).truth
 
 
 def _false(slot: int) -> Closure:
-    return lambda look: 2 - look.value(slot).truth
+    return lambda look: 2 - (look.values[slot] or look.value(slot)).truth
 
 
 def _not(part: Closure) -> Closure:
@@ -281,7 +283,7 @@ _NO_ENDS = _Ends(None, None)
 
 
 def _read_one(slot: int) -> Reader:
-    return lambda look: look.value(slot)
+    return lambda look: look.values[slot] or look.value(slot)
 
 
 def _read_sum(terms: tuple[tuple[int, int], ...]) -> Reader:

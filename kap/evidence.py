@@ -67,10 +67,15 @@ class Look:
         limit = self.limits[name]
         if limit is ALWAYS:
             return True
-        cutoff = self._cutoffs.get(limit)
-        if cutoff is None:
-            cutoff = self._cutoffs[limit] = _cutoff(self.at, limit)
+        cutoff = self.cutoff(limit)
         return observed_at >= cutoff if limit.by_clock else day >= cutoff
+
+    def cutoff(self, limit: Limit) -> date:
+        """Return the first instant or local date on which what was seen is still valid now."""
+        found = self._cutoffs.get(limit)
+        if found is None:
+            found = self._cutoffs[limit] = _cutoff(self.at, limit)
+        return found
 
     def is_current(self, fact: Fact, name: str = "") -> bool:
         """Return whether a reading is still valid, for its own name or for another fact's."""
@@ -159,7 +164,7 @@ class Limit:
     amount: int
     unit: str
 
-    @property
+    @cached_property
     def length(self) -> timedelta:
         """How long, for a limit by the clock."""
         return timedelta(seconds=self.amount * _CLOCK[self.unit])

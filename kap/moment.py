@@ -9,6 +9,7 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 
 
 class MomentError(ValueError):
@@ -79,6 +80,7 @@ def months_before(day: date, months: int) -> date:
     return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))
 
 
+@lru_cache(maxsize=1024)  # a chart is asked about few days, and each has many limits
 def before(day: date, amount: int, unit: str) -> date:
     """Return the date `amount` of `unit` (UCUM d, wk, mo, a) before `day`."""
     if unit == "d":

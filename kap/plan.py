@@ -5,7 +5,7 @@ Built once when a file is loaded: names, kinds, units, guards and validities are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -19,6 +19,7 @@ from kap.derive import OPERATORS, operator_of
 from kap.evidence import (
     MEDICATIONS,
     Deriver,
+    Limit,
     Look,
     list_known,
     listed,
@@ -27,6 +28,7 @@ from kap.evidence import (
     told,
 )
 from kap.facts import FactType
+from kap.first_pass import FirstPass, PlainFact, PlainRow
 from kap.guard import insist, stand_behind, true_in
 from kap.protocol_file import Table, choice, medication_fact, name_of, only, table, texts
 from kap.rule import MARKS, Parameter, ProtocolError, Rule
@@ -53,6 +55,14 @@ class Plan:
     rules: tuple[PlannedRule, ...]
     roots: Mapping[str, tuple[str, ...]]
     names: Names
+    plain_facts: tuple[PlainFact, ...]
+    plain_rows: tuple[PlainRow, ...]
+
+    def first_pass(self, rules: Iterable[PlannedRule], limits: Mapping[str, Limit]) -> FirstPass:
+        """Return what the rules of a stage read in one pass."""
+        slots = {slot for planned in rules for slot in planned.slots}
+        facts = (fact for fact in self.plain_facts if fact.slot in slots)
+        return FirstPass.of(facts, (row for row in self.plain_rows if row.slot in slots), limits)
 
 
 class Workbench:
@@ -71,7 +81,11 @@ class Workbench:
         self.building: list[str] = []
         self.coding = Coding(self._codes())
         self.jumps = self._jumps()
+        self.row_tags = self._row_tags()
+        self.row_touch = row_touch(self.row_tags)
         self.rows = self._rows()
+        self.plain_facts: list[PlainFact] = []
+        self.plain_rows: list[PlainRow] = []
 
     # --- what the operators ask ---
 
@@ -162,7 +176,9 @@ class Workbench:
         if name in self.data.get("derived", {}):
             return self._built_derived(name)
         if name in self.rows:
-            return "bool", "", Fraction(1), self.rows[name], (MEDICATIONS,)
+            tag = self.rows[name]
+            self.plain_rows.append(PlainRow(len(self.derivers), tag, self.row_touch))
+            return "bool", "", Fraction(1), row_taken(tag, self.row_touch), (MEDICATIONS,)
         if name not in self.facts:
             raise ProtocolError(f"no fact is called {name!r}: not in facts.toml, not in [derived]")
         kind = self.facts[name]
@@ -173,10 +189,13 @@ class Workbench:
         if kind.type == "date":
             read = dated(name, self.date(name))
             reads = self.reads[name]
-        if kind.type == "bool" and name in self._coded_lists():
-            lists = self._coded_lists()[name]
-            from_lists = listed(name, lists, self.coding, retains=kind.direction == "up")
-            read, reads = settle(name, kind.direction, read, from_lists), (name, *lists)
+        if kind.type == "bool":
+            lists = self._coded_lists().get(name, ())
+            touches = tuple(self.coding.touches[held] for held in lists)
+            self.plain_facts.append(PlainFact(len(self.derivers), name, touches))
+            if lists:
+                from_lists = listed(name, lists, self.coding, retains=kind.direction == "up")
+                read, reads = settle(name, kind.direction, read, from_lists), (name, *lists)
         shown = kind.type if kind.type in ("bool", "number", "code") else "other"
         return shown, kind.unit, Fraction(kind.step or 1), read, reads
 
@@ -231,19 +250,21 @@ class Workbench:
             lists[entry.fact] = (*lists.get(entry.fact, ()), entry.list)
         return lists
 
-    def _rows(self) -> dict[str, Deriver]:
-        rows = self.data.get("medication", {})
+    def _row_tags(self) -> dict[str, str]:
         tags: dict[str, str] = {}
-        for tag, row in rows.items():
+        for tag, row in self.data.get("medication", {}).items():
             for prefix in map(plain_code, texts(f"medication.{tag}.atc", row.get("atc"))):
                 if prefix in tags or not prefix:
                     raise ProtocolError(
                         f"medication.{tag}: ATC {prefix!r} is empty or stands twice"
                     )
                 tags[prefix] = tag
-        touch = row_touch(tags)
-        found = {medication_fact(tag): row_taken(tag, touch) for tag in rows}
-        return found | ({UNMATCHED: row_taken("", touch)} if rows else {})
+        return tags
+
+    def _rows(self) -> dict[str, str]:
+        """Return the tag of each fact that is a row of medicines; "" is what no row knows."""
+        found = {medication_fact(tag): tag for tag in self.data.get("medication", {})}
+        return found | ({UNMATCHED: ""} if found else {})
 
     def _jumps(self) -> dict[str, tuple[int, int]]:
         found = {}
@@ -285,7 +306,15 @@ def build_plan(
     names = Names(bench.columns, held)
     planned = tuple(_planned(rule, names, bench.derived) for rule in rules)
     roots = {name: _roots(name, bench.reads) for name in bench.columns}
-    return Plan(bench.columns, bench.derivers, planned, roots, names)
+    return Plan(
+        columns=bench.columns,
+        derivers=bench.derivers,
+        rules=planned,
+        roots=roots,
+        names=names,
+        plain_facts=tuple(bench.plain_facts),
+        plain_rows=tuple(bench.plain_rows),
+    )
 
 
 def _name_facts(rule: Rule, bench: Workbench) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from kap.evidence import Limit
 from kap.facts import FactType, vocabulary
+from kap.first_pass import FirstPass
 from kap.plan import Plan, PlannedRule, build_plan
 from kap.protocol_file import (
     OTHER_SECTIONS,
@@ -51,6 +52,7 @@ class Stage:
     labels: Mapping[str, str]
     # for each rule the rank of its answer when it is quiet, unknown, or speaks
     ranks: tuple[tuple[int, int, int], ...]
+    first_pass: FirstPass
 
     def answer(self, truths: Sequence[int]) -> Answer:
         """Return the highest of what the rules make of the answer; `truths` in their order."""
@@ -172,6 +174,7 @@ def _stage(name: str, rows: Table, data: Table, plan: Plan, limits: Mapping[str,
         now=frozenset(texts(f"{where}.now", rows[name].get("now", []))),
         labels=labels,
         ranks=tuple(_ranks(planned.rule, name) for planned in rules),
+        first_pass=plan.first_pass(rules, limits),
     )
 
 

@@ -296,6 +296,7 @@ def suppose(
     protocol.demand_effective(at.local_date)
     ready = protocol.stage(stage)
     look = Look(chart, at, protocol.plan.derivers, ready.limits, ready.now)
+    ready.first_pass.read(look)
     for name, value in values.items():
         look.values[protocol.plan.columns[name].slot] = value
     truths = [planned.speaks(look) for planned in ready.rules]

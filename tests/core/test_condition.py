@@ -48,6 +48,7 @@ class Seen:
 
     def __init__(self, values: dict[str, Known]) -> None:
         self.slots = {COLUMNS[name].slot: self._value(name, v) for name, v in values.items()}
+        self.values = [self.slots.get(slot) for slot in range(len(COLUMNS))]
 
     @staticmethod
     def _value(name: str, value: Known) -> Value:
