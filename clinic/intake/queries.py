@@ -16,8 +16,9 @@ from clinic.course import queries as course_queries
 from clinic.course.models import Course, Decision, Fact, Override
 from clinic.intake.actions import ACCEPTABLE
 from clinic.people.models import Enrolment, Site
-from kap.chart import Reason
+from kap.chart import Chart, Reason
 from kap.evidence import Limit
+from kap.explain import Explanation, explain
 from kap.facts import FactType, vocabulary
 from kap.rule import Answer
 from kap.verdict import Verdict
@@ -30,6 +31,12 @@ def course_of(course_id: UUID) -> Course:
     """Return a course of the reader's sites, with what every page of it shows; else 404."""
     rows = Course.objects.select_related("patient", "site", "protocol")
     return get_object_or_404(rows, pk=course_id)
+
+
+def why(course: Course, chart: Chart, at: datetime) -> Explanation:
+    """Return what would change the screening's answer, what to ask next and when to ask again."""
+    moment = course_queries.moment(at, course.site)
+    return explain(course_queries.protocol_of(course), "screening", chart, moment)
 
 
 def page_of(course: Course, **more: Any) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def review(request: ClinicRequest, course_id: UUID) -> HttpResponse:
         acceptable=after in actions.ACCEPTABLE,
         overrides=course_queries.live_overrides(course, at),
         changed=queries.difference(course, verdict),
+        why=queries.why(course, chart, at) if "why" in request.GET else None,
     )
     failed = decide.is_bound or lift.is_bound
     return render(request, "intake/review.html", page, status=400 if failed else 200)

@@ -136,6 +136,21 @@ def fact(name: str) -> str:
     return asked or name.replace("_", " ")
 
 
+VALUES = {
+    "true": _("yes"),
+    "false": _("no"),
+    "unknown": _("unknown"),
+    "reviewed": _("reviewed"),
+    "something else": _("something else"),
+    "complete as it stands": _("complete as it stands"),
+}
+
+
+def value(text: str) -> str:
+    """Return a value of an explanation: a truth in words, a number with the page's decimal sign."""
+    return str(VALUES[text]) if text in VALUES else number(text)
+
+
 def unit(code: str) -> str:
     """Return a unit as it is written for people: mmHg, not mm[Hg]."""
     return of(TIMES, code) if code in TIMES else UNITS.get(code, code)

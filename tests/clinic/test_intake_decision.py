@@ -86,6 +86,27 @@ def test_the_review_shows_answer_reasons_sources_and_what_would_settle_it(world:
     assert "Kowalski" not in page.content.decode().split("</title>")[0]
 
 
+def test_the_review_explains_what_would_change_the_answer_and_stores_nothing(well: World) -> None:
+    ground.tell(well.course, psychosis_now=True)
+    alice = well.client("alice")
+    assert "What would change this answer?" in text_of(alice.get(address(well)))
+    told = text_of(alice.get(address(well) + "?why"))
+    assert "psychosis now: no (now yes) → " in told
+    assert "CI-PSY-A: time alone does not lift it" in told
+    assert decisions(well) == []
+    french = text_of(alice.get(address(well) + "?why", headers={"accept-language": "fr"}))
+    assert "Ce qui changerait cette réponse" in french
+    assert "le temps seul ne la lève pas" in french
+
+
+def test_the_review_names_the_question_and_the_day_to_ask_again(world: World) -> None:
+    day = now().astimezone(world.site.tz).date()
+    ground.tell(world.course, cv_event=True, cv_event_date=str(day - timedelta(days=30)))
+    told = text_of(world.client("alice").get(address(world) + "?why"))
+    assert "What to ask next" in told
+    assert f"CI-MI: from {day + timedelta(days=12)}" in told
+
+
 def test_the_review_says_what_changed_since_the_last_decision(well: World) -> None:
     decide(well, "asked")
     page = text_of(well.client("alice").get(address(well)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from clinic import database
 from clinic.ui import instants, telling, words
 from clinic.ui.places import Place, places
+from kap.rule import Answer
 from kap.verdict import Verdict
 
 register = template.Library()
@@ -137,6 +138,26 @@ def source_word(source: str) -> str:
 def fact_word(name: str) -> str:
     """Return what a fact is called."""
     return words.fact(name)
+
+
+@register.filter
+def value_word(text: str) -> str:
+    """Return a value that an explanation supposes, in the language of the page."""
+    return words.value(text)
+
+
+@register.filter
+def code_word(answer: Answer) -> str:
+    """Return the icon and the words of a bare answer."""
+    return f"{words.ICONS[answer]} {words.label(answer.replace('_', ' '))}"
+
+
+@register.filter
+def when_word(when: date | datetime, zone: ZoneInfo) -> str:
+    """Return a local date as it is, or an instant in the site's zone, which it names."""
+    if not isinstance(when, datetime):
+        return when.isoformat()
+    return f"{when.astimezone(zone):%Y-%m-%d %H:%M} {zone.key}"
 
 
 # -- around the page -------------------------------------------------------------------------------
