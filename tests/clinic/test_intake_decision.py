@@ -104,7 +104,7 @@ def test_the_review_names_the_question_and_the_day_to_ask_again(world: World) ->
     ground.tell(world.course, cv_event=True, cv_event_date=str(day - timedelta(days=30)))
     told = text_of(world.client("alice").get(address(world) + "?why"))
     assert "What to ask next" in told
-    assert f"CI-MI: from {day + timedelta(days=12)}" in told
+    assert f"CI-MI: not before {day + timedelta(days=12)}" in told
 
 
 def test_the_review_says_what_changed_since_the_last_decision(well: World) -> None:
