@@ -1,7 +1,7 @@
 """`python -m tests.bench`: measure, print, and write docs/benchmarks.md.
 
-`--quick` (a few repetitions) and `--only stream` (from socket to screen alone) print and write
-nothing: the page is of one whole run.
+`--quick` (a few repetitions), `--only stream` (from socket to screen alone) and `--only core`
+(other engines, registries, questions) print and write nothing: the page is of one whole run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import ask, beds, ground, pages, report, stream
+from tests.bench import ask, beds, engines, ground, pages, replays, report, stream
 from tests.browser.chromium import chromium
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -42,6 +42,8 @@ def measure(size: Size) -> report.Run:
     browser = chromium()
     facts = {"machine": platform.machine(), "load average before": _load()}
     asked = ask.measure()
+    say("other engines, and a registry in columns")
+    others, again = engines.measure(), replays.measure()
     with ground.folder():
         starts = {"first start of a demonstration (migrate, seed, static files)": _first_start()}
         starts["`clinic serve` until /healthz, with its database server"] = _serve_time()
@@ -61,7 +63,7 @@ def measure(size: Size) -> report.Run:
                 # Afterwards: twenty more people would stand on the lists that were timed.
                 rates = _rates(beds.prepare(pages.SITE, size.beds), size, browser)
     facts["load average after"] = _load()
-    return report.Run(facts, found, rates, asked, starts)
+    return report.Run(facts, found, rates, asked, starts, others, again)
 
 
 def measure_stream(size: Size) -> list[stream.Rate]:
@@ -139,9 +141,15 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="a few repetitions, nothing written")
-    parser.add_argument("--only", choices=["stream"], help="one part alone, nothing written")
+    parser.add_argument(
+        "--only", choices=["stream", "core"], help="one part alone, nothing written"
+    )
     given = parser.parse_args()
     size = QUICK if given.quick else Size()
+    if given.only == "core":
+        lines = [*report.engines(engines.measure()), *report.replays(replays.measure())]
+        print("\n".join([*lines, str(ask.measure())]))
+        return
     if given.only:
         print("\n".join(report.rates(measure_stream(size))))
         return

@@ -1,12 +1,19 @@
 """The page of benchmarks says what was measured, and says so when a target is missed."""
 
+from collections import Counter
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
+from kap.condition import evaluate
+from kap.logic import Truth
+from tests.bench import engines
 from tests.bench.beds import Bed
+from tests.bench.engines import Engine, Engines
 from tests.bench.ground import Failed
 from tests.bench.pages import PageTime
+from tests.bench.peers import Peer
 from tests.bench.report import Run, page, rates
 from tests.bench.spread import Spread
 from tests.bench.stream import VALUES, Open, Rate
@@ -17,11 +24,23 @@ GOOD = Run(
     pages=[PageTime("today", FAST)],
     rates=[Rate(asked_per_s=240, sent_per_s=240, ms=FAST, in_chromium_ms=FAST, lost=0)],
     ask={
-        f"ask_{chart}_{kind}_per_s": 7000.0
+        f"ask_{chart}_{kind}_per_s": 11_000.0
         for chart in ("full", "empty")
         for kind in ("best", "median")
     },
     start_s={"serve": 2.0},
+    engines=Engines(
+        "iv-ketamine@1",
+        92,
+        98,
+        8,
+        [
+            Engine("Afterglow", "1", "no value", 9e6, Counter(unknown=8)),
+            Engine("other", "2", "null", 50, Counter(false=2, unknown=5, error=1)),
+        ],
+        [],
+    ),
+    replay={"replay_per_s": 6e6, "replay_file_per_s": 2e5, "screen_start_s": 0.3},
 )
 
 
@@ -39,7 +58,7 @@ def test_no_times_are_no_result() -> None:
 def test_the_page_says_that_all_targets_are_met() -> None:
     text = page(GOOD)
     assert "NOT met" not in text
-    assert text.count(": met.") == 3
+    assert text.count(": met.") == 5
     assert "| today | 40 | 12.0 | 12.0 | 12.0 |" in text
 
 
@@ -50,7 +69,12 @@ def test_the_page_says_that_all_targets_are_met() -> None:
         (replace(GOOD, rates=[replace(GOOD.rates[0], ms=SLOW)]), "sent and shown: NOT met."),
         (replace(GOOD, rates=[replace(GOOD.rates[0], lost=1)]), "sent and shown: NOT met."),
         (replace(GOOD, rates=[replace(GOOD.rates[0], sent_per_s=90)]), "sent and shown: NOT met."),
-        (replace(GOOD, ask=dict.fromkeys(GOOD.ask, 4999.0)), "full chart: NOT met."),
+        (
+            replace(GOOD, replay=GOOD.replay | {"replay_per_s": 4e6}),
+            "charts a second from memory: NOT met.",
+        ),
+        (replace(GOOD, replay=GOOD.replay | {"screen_start_s": 0.5}), "at most 0.4 s: NOT met."),
+        (replace(GOOD, ask=dict.fromkeys(GOOD.ask, 9999.0)), "full chart: NOT met."),
     ],
 )
 def test_a_missed_target_is_said(run: Run, said: str) -> None:
@@ -63,8 +87,58 @@ def test_the_page_begins_with_ratios_to_the_targets() -> None:
     assert "612 ms at 240 a second | at most 500 ms | 1.22 |" in head
     assert "120 of 240 a second | at least 95% | 0.50 |" in head
     assert "(today), p95, to its target | 12.0 ms | at most 60 ms | 0.20 |" in head
-    assert "7,000 a second | at least 5,000 a second | 1.40 |" in head
+    assert "11,000 a second | at least 10,000 a second | 1.10 |" in head
     assert "12.0 and 12.0 ms | none | 1.00 |" in head
+
+
+def test_the_page_leads_with_what_is_reported_as_absent() -> None:
+    head = page(GOOD).split("| ratio |")[0]
+    assert "reported as absent: Afterglow 0.0%, other 25.0%." in head
+    row = "| other | 2 | **25.0%** | 62.5% | 12.5% | 0.0% | 50 | null |"
+    assert row in page(GOOD)
+    assert "All peers were installed." in page(GOOD)
+    alone = replace(GOOD.engines, missing=["cqlpy"])
+    assert "not measured: cqlpy." in page(replace(GOOD, engines=alone))
+
+
+def two_valued(says):
+    """Return a peer that asks our own evaluator, and takes what it cannot know for no."""
+
+    def rule(node, parameters):
+        return lambda chart: says(evaluate(node, chart, parameters))
+
+    def chart(known):
+        return {k: Truth.of(v) if isinstance(v, bool) else told(v) for k, v in known.items()}
+
+    def told(value):
+        return value if isinstance(value, str) else Fraction(value)
+
+    return Peer("two-valued", "absent", chart, rule, "1")
+
+
+def test_an_engine_that_takes_unknown_for_no_is_shown_to_do_so(monkeypatch) -> None:
+    monkeypatch.setattr(engines, "SECONDS", 0.01)
+    monkeypatch.setattr(engines, "COLUMN_CHARTS", 1)
+    monkeypatch.setattr(engines, "CHARTS", 16)
+    yes_or_no = two_valued(lambda truth: "true" if truth is Truth.TRUE else "false")
+    monkeypatch.setattr(engines, "found", lambda: ([yes_or_no], ["cqlpy"]))
+    run = engines.measure()
+    assert {one.name: one.absent for one in run.engines} == {
+        "Afterglow, one chart": 0,
+        "Afterglow, columns": 0,
+        "two-valued": 1,
+    }
+    assert [one.told.total() for one in run.engines] == [run.unknown] * 3
+    assert run.unknown > 0
+    assert run.missing == ["cqlpy"]
+
+
+def test_an_engine_that_was_told_another_rule_is_not_measured(monkeypatch) -> None:
+    monkeypatch.setattr(engines, "SECONDS", 0.01)
+    monkeypatch.setattr(engines, "CHARTS", 16)
+    monkeypatch.setattr(engines, "found", lambda: ([two_valued(lambda _: "true")], []))
+    with pytest.raises(AssertionError, match="was told another rule"):
+        engines.measure()
 
 
 def test_one_part_can_be_told_alone() -> None:
