@@ -1,5 +1,7 @@
 """The one world of the tests: Toronto's Alice treats Marie, Bob helps, Charlie must see nothing.
 
+Marie's hour, with the dose in it, is `tests.clinic.hour`.
+
 Sites, staff, roles and signatures are written once by the owner (`install`); `World` is a test's
 own: Marie with her course, and builders that do what staff would, by the same actions. Within a
 test's transaction `world.acting(name)` says whose rows are seen; each request says it anew.
@@ -53,6 +55,7 @@ SITES = {
 }
 STAFF = {
     "alice": ("toronto", ("prescriber",)),
+    "omar": ("toronto", ("prescriber",)),
     "bob": ("toronto", ("nurse",)),
     "nina": ("toronto", ("nurse",)),
     "tess": ("toronto", ("therapist",)),
@@ -245,10 +248,12 @@ def _example(at: datetime) -> Iterator[Reading]:
             yield reading(name, row["value"], when, row["source"])
 
 
-def known_well(course: Course, by: str = "bob", *, consented: bool = True) -> None:
+def known_well(
+    course: Course, by: str = "bob", *, consented: bool = True, minutes_ago: float = 0
+) -> None:
     """Record all that makes screening «eligible»; with the consent, order and start ask the day."""
-    hand = author(by)
-    course_actions.record_facts(of=course, by=hand, readings=list(_example(now())))
+    hand, told = author(by), now() - timedelta(minutes=minutes_ago)
+    course_actions.record_facts(of=course, by=hand, readings=list(_example(told)))
     for kind in ListReview.Kind.values:
         items = [dict(item) for item in EXAMPLE[kind]["items"]]
         for item in items:
@@ -307,9 +312,9 @@ def eligible_for_start(session: Session, by: str = "bob") -> None:
     tell(session, by, minutes_ago=1, systolic=120, diastolic=78, heart_rate=68, spo2=98, **DAY)
 
 
-def sign_order(session: Session, by: str = "alice") -> Order:
-    """Sign an order of 0.5 mg/kg over 40 min."""
-    return dosing.sign_order(session=session, draft=DRAFT, key=uuid4(), by=author(by))
+def sign_order(session: Session, by: str = "alice", draft: dosing_queries.Draft = DRAFT) -> Order:
+    """Sign an order, of 0.5 mg/kg over 40 min unless another draft is given."""
+    return dosing.sign_order(session=session, draft=draft, key=uuid4(), by=author(by))
 
 
 def start(session: Session) -> Infusion:

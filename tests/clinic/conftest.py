@@ -16,34 +16,35 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def hour_template(server: Server, template_database: str, django_db_blocker: Any) -> Iterator[str]:
+def world_template(server: Server, template_database: str, django_db_blocker: Any) -> Iterator[str]:
     """A database with the two sites and their staff, made once a worker, to be cloned."""
-    from tests.clinic import hour
+    from tests import world
 
-    name = f"test_hour_{WORKER or 'main'}"
+    name = f"test_world_{WORKER or 'main'}"
     server.create_database(name, template_database)
     with django_db_blocker.unblock(), pointed_at(server, name):
-        hour.install()
+        world.install()
     yield name
     server.drop_database(name)
 
 
 @pytest.fixture
-def hour_database(server: Server, hour_template: str, django_db_blocker: Any) -> Iterator[str]:
+def world_database(server: Server, world_template: str, django_db_blocker: Any) -> Iterator[str]:
     """A database of this test alone, with sites and staff; it may commit."""
     name = f"test_{uuid4().hex[:12]}"
-    with django_db_blocker.unblock(), clone_of(server, hour_template, name):
+    with django_db_blocker.unblock(), clone_of(server, world_template, name):
         yield name
 
 
 @pytest.fixture
-def ready(hour_database: str) -> Hour:
+def ready(world_database: str) -> Hour:
     """Marie, screened and consented, with a session now: committed."""
     from clinic.people import access
+    from tests import world
     from tests.clinic import hour
 
-    assert hour_database
-    with access.acting(hour.author("petra")):
+    assert world_database
+    with access.acting(world.author("alice")):
         return hour.marie()
 
 
@@ -51,9 +52,9 @@ def ready(hour_database: str) -> Hour:
 def running(ready: Hour) -> Hour:
     """Marie with her infusion running: committed."""
     from clinic.people import access
-    from tests.clinic import hour
+    from tests import world
 
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         ready.start()
     return ready
 

@@ -19,6 +19,7 @@ from clinic.dosing import actions, live, queries
 from clinic.dosing.models import Device, Infusion
 from clinic.people import access
 from kap.protocol import available, load
+from tests import world
 from tests.clinic import hour
 from tests.clock import Clock
 
@@ -51,8 +52,8 @@ WELL = {
 
 @pytest.fixture
 def stopped(running: hour.Hour, clock: Clock) -> Iterator[hour.Hour]:
-    """Marie, stopped after 40 minutes, an hour ago; Alice acting."""
-    with access.acting(hour.author("alice")) as by:
+    """Marie, stopped after 40 minutes, an hour ago; Bob acting."""
+    with access.acting(world.author("bob")) as by:
         clock.step(40 * 60)
         actions.stop(session=running.session, id=uuid4(), by=by)
         clock.step(45 * 60)
@@ -69,7 +70,7 @@ def record(at: hour.Hour, values: dict[str, int]) -> None:
         session=at.session,
         values={k: Decimal(v) for k, v in values.items()},
         key=uuid4(),
-        by=hour.author("alice"),
+        by=world.author("bob"),
     )
 
 
@@ -81,15 +82,15 @@ def is_well(at: hour.Hour, **but: object) -> None:
         session=at.session,
         values={"moaas": 5, "dissociation": 0, "nausea": 0, "distress": 0},
         key=uuid4(),
-        by=hour.author("alice"),
+        by=world.author("bob"),
     )
     actions.close_vial(
-        session=at.session, second=hour.staff("bob"), key=uuid4(), by=hour.author("alice")
+        session=at.session, second=world.staff("nina"), key=uuid4(), by=world.author("bob")
     )
 
 
 def go_home(at: hour.Hour) -> Infusion:
-    return actions.discharge(session=at.session, key=uuid4(), by=hour.author("alice"))
+    return actions.discharge(session=at.session, key=uuid4(), by=world.author("bob"))
 
 
 def test_with_every_gate_true_the_person_goes_home(stopped: hour.Hour) -> None:
@@ -138,14 +139,14 @@ def test_no_escort_is_never_overridden(stopped: hour.Hour) -> None:
             gate=gate,
             rule_id="GO-ESCORT",
             reason="the person lives next door",
-            by=hour.author("petra"),
+            by=world.author("alice"),
             expires_at=queries.expiry(stopped.session, now()),
-            second=hour.staff("bob"),
+            second=world.staff("nina"),
         )
 
 
 def test_before_the_hour_is_over_nobody_goes(running: hour.Hour, clock: Clock) -> None:
-    with access.acting(hour.author("alice")) as by:
+    with access.acting(world.author("bob")) as by:
         actions.stop(session=running.session, id=uuid4(), by=by)
         clock.step(59 * 60)
         record(running, {"systolic": 120, "diastolic": 78, "heart_rate": 70, "spo2": 98})
@@ -201,7 +202,7 @@ def test_without_the_trigger_an_early_discharge_would_stand(
 ) -> None:
     """The negative control of the test above: the other constraints do not hold it."""
     hour.owner_executes("DROP TRIGGER dosing_infusion_waits ON dosing_infusion")
-    with access.acting(hour.author("alice")) as by:
+    with access.acting(world.author("bob")) as by:
         actions.stop(session=running.session, id=uuid4(), by=by)
         clock.step(60)
         let_go(running, 1)
@@ -209,7 +210,7 @@ def test_without_the_trigger_an_early_discharge_would_stand(
 
 
 def test_a_pump_that_was_not_stopped_discharges_nobody(running: hour.Hour, clock: Clock) -> None:
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         clock.step(3600)
         row = Infusion.objects.filter(session=running.session)
         with pytest.raises(IntegrityError, match="not stopped"), transaction.atomic():
@@ -217,18 +218,21 @@ def test_a_pump_that_was_not_stopped_discharges_nobody(running: hour.Hour, clock
 
 
 @pytest.mark.parametrize(
-    ("start", "shown"),  # 01:05 in Toronto on the nights of both changes
-    [(datetime(2026, 11, 1, 5, 5, tzinfo=UTC), -1), (datetime(2027, 3, 14, 6, 5, tzinfo=UTC), 119)],
+    ("start", "shown"),  # 01:25 in Toronto on the nights of both changes
+    [
+        (datetime(2026, 11, 1, 5, 25, tzinfo=UTC), -1),
+        (datetime(2027, 3, 14, 6, 25, tzinfo=UTC), 119),
+    ],
 )
-@pytest.mark.usefixtures("hour_database")
+@pytest.mark.usefixtures("world_database")
 def test_an_hour_that_the_clocks_repeat_or_skip_changes_no_wait(
     clock: Clock, start: datetime, shown: int
 ) -> None:
     clock.set(start)
-    with access.acting(hour.author("alice")) as by:
+    with access.acting(world.author("bob")) as by:
         marie = hour.marie()
         marie.start()
-        clock.step(30 * 60)
+        clock.step(20 * 60)
         actions.stop(session=marie.session, id=uuid4(), by=by)
         stop = now()
         clock.step(59 * 60)
@@ -245,7 +249,7 @@ def wall(at: datetime, where: hour.Hour) -> float:
 
 
 def test_a_prescriber_may_lift_the_time_with_a_reason(running: hour.Hour, clock: Clock) -> None:
-    with access.acting(hour.author("alice")) as by:
+    with access.acting(world.author("bob")) as by:
         actions.stop(session=running.session, id=uuid4(), by=by)
         clock.step(30 * 60)
         record(running, {"systolic": 120, "diastolic": 78, "heart_rate": 70, "spo2": 98})
@@ -256,7 +260,7 @@ def test_a_prescriber_may_lift_the_time_with_a_reason(running: hour.Hour, clock:
             gate=gate,
             rule_id="GO-TIME",
             reason="stopped after two minutes",
-            by=hour.author("petra"),
+            by=world.author("alice"),
             expires_at=queries.expiry(running.session, now()),
         )
         row = go_home(running)
@@ -271,7 +275,7 @@ def test_going_home_releases_the_monitor(stopped: hour.Hour) -> None:
         mrn=stopped.enrolment.mrn,
         birth_date=stopped.session.patient.birth_date,
         key=uuid4(),
-        by=hour.author("alice"),
+        by=world.author("bob"),
     )
     is_well(stopped)
     go_home(stopped)
@@ -280,7 +284,7 @@ def test_going_home_releases_the_monitor(stopped: hour.Hour) -> None:
 
 def test_leaving_against_advice_is_no_discharge_and_has_a_task(stopped: hour.Hour) -> None:
     actions.leave_against_advice(
-        session=stopped.session, reason="wants to go", key=uuid4(), by=hour.author("alice")
+        session=stopped.session, reason="wants to go", key=uuid4(), by=world.author("bob")
     )
     row = Infusion.objects.get(session=stopped.session)
     assert row.left_at is not None
@@ -294,7 +298,7 @@ def test_the_vial_is_closed_by_two(stopped: hour.Hour) -> None:
     with pytest.raises(Refused):
         actions.close_vial(
             session=stopped.session,
-            second=hour.staff("alice"),
+            second=world.staff("bob"),
             key=uuid4(),
-            by=hour.author("alice"),
+            by=world.author("bob"),
         )

@@ -19,6 +19,7 @@ from clinic.dosing import actions, live, queries
 from clinic.dosing.models import Alarm, Device, Infusion, Observation, SessionEvent
 from clinic.people import access
 from kap.observation import Observation as Reading
+from tests import world
 from tests.clinic import hour
 from tests.clock import Clock
 
@@ -26,10 +27,10 @@ MONITOR = hour.MONITOR
 
 
 @pytest.fixture
-def alice(running: hour.Hour) -> Iterator[access.Author]:
-    """Alice acting, in a transaction of hers."""
+def bob(running: hour.Hour) -> Iterator[access.Author]:
+    """Bob acting, in a transaction of hers."""
     assert running
-    with access.acting(hour.author("alice")) as by:
+    with access.acting(world.author("bob")) as by:
         yield by
 
 
@@ -53,14 +54,14 @@ def read(session: object, by: access.Author, seconds_ago: float = 0, **values: i
 
 
 def test_pause_resume_and_stop_give_the_delivered_dose(
-    running: hour.Hour, alice: access.Author, clock: Clock
+    running: hour.Hour, bob: access.Author, clock: Clock
 ) -> None:
     clock.step(10 * 60)
-    actions.pause(session=running.session, id=uuid4(), by=alice)
+    actions.pause(session=running.session, id=uuid4(), by=bob)
     clock.step(5 * 60)
-    actions.resume(session=running.session, id=uuid4(), by=alice)
+    actions.resume(session=running.session, id=uuid4(), by=bob)
     clock.step(10 * 60)
-    actions.stop(session=running.session, id=uuid4(), by=alice)
+    actions.stop(session=running.session, id=uuid4(), by=bob)
     row = Infusion.objects.get(session=running.session)
     assert running.order is not None
     half = running.order.dose_ug // 2
@@ -70,10 +71,10 @@ def test_pause_resume_and_stop_give_the_delivered_dose(
 
 
 def test_fold_row_and_facts_say_the_same(
-    running: hour.Hour, alice: access.Author, clock: Clock
+    running: hour.Hour, bob: access.Author, clock: Clock
 ) -> None:
     clock.step(22 * 60)
-    actions.stop(session=running.session, id=uuid4(), by=alice)
+    actions.stop(session=running.session, id=uuid4(), by=bob)
     row, at = Infusion.objects.get(session=running.session), now()
     state = live.fold_of(running.session, running.order)
     assert (row.started_at, row.stopped_at) == (state.started_at, state.clock_stop)
@@ -91,51 +92,51 @@ def test_fold_row_and_facts_say_the_same(
     assert datetime.fromisoformat(told["dose"]) == row.started_at
 
 
-def test_the_same_line_again_changes_nothing(running: hour.Hour, alice: access.Author) -> None:
+def test_the_same_line_again_changes_nothing(running: hour.Hour, bob: access.Author) -> None:
     key = uuid4()
-    first = actions.say(session=running.session, id=key, text="vomiting", by=alice)
+    first = actions.say(session=running.session, id=key, text="vomiting", by=bob)
     count = SessionEvent.objects.count()
-    again = actions.say(session=running.session, id=key, text="vomiting", by=alice)
+    again = actions.say(session=running.session, id=key, text="vomiting", by=bob)
     assert again.pk == first.pk
     assert SessionEvent.objects.count() == count
 
 
 def test_a_stop_is_written_even_where_it_does_not_fit(
-    running: hour.Hour, alice: access.Author
+    running: hour.Hour, bob: access.Author
 ) -> None:
-    actions.emergency(session=running.session, id=uuid4(), by=alice)
-    actions.stop(session=running.session, id=uuid4(), by=alice)
+    actions.emergency(session=running.session, id=uuid4(), by=bob)
+    actions.stop(session=running.session, id=uuid4(), by=bob)
     state = live.fold_of(running.session, running.order)
     assert state.phase.value == "stopped"
     assert state.anomalies
     with pytest.raises(Refused):
-        actions.resume(session=running.session, id=uuid4(), by=alice)
+        actions.resume(session=running.session, id=uuid4(), by=bob)
 
 
 def test_an_emergency_after_the_stop_moves_no_clock(
-    running: hour.Hour, alice: access.Author, clock: Clock
+    running: hour.Hour, bob: access.Author, clock: Clock
 ) -> None:
-    actions.stop(session=running.session, id=uuid4(), by=alice)
+    actions.stop(session=running.session, id=uuid4(), by=bob)
     before = Infusion.objects.get(session=running.session).stopped_at
     clock.step(600)
-    actions.emergency(session=running.session, id=uuid4(), by=alice)
+    actions.emergency(session=running.session, id=uuid4(), by=bob)
     assert Infusion.objects.get(session=running.session).stopped_at == before
     assert "session.emergency" in audited()
 
 
 def test_what_was_said_is_taken_back_by_a_correction_and_stays_readable(
-    running: hour.Hour, alice: access.Author
+    running: hour.Hour, bob: access.Author
 ) -> None:
-    line = actions.say(session=running.session, id=uuid4(), text="asleep", by=alice)
-    actions.undo(session=running.session, id=uuid4(), target=line, by=alice)
+    line = actions.say(session=running.session, id=uuid4(), text="asleep", by=bob)
+    actions.undo(session=running.session, id=uuid4(), target=line, by=bob)
     shown = {row["row"].pk: row for row in live.Live(running.session, now()).log}
     assert shown[line.pk]["is_corrected"]
 
 
-def test_a_start_cannot_be_taken_back_in_one_tap(running: hour.Hour, alice: access.Author) -> None:
+def test_a_start_cannot_be_taken_back_in_one_tap(running: hour.Hour, bob: access.Author) -> None:
     started = SessionEvent.objects.get(session=running.session, kind="started")
     with pytest.raises(Refused):
-        actions.undo(session=running.session, id=uuid4(), target=started, by=alice)
+        actions.undo(session=running.session, id=uuid4(), target=started, by=bob)
 
 
 @pytest.mark.parametrize(
@@ -143,9 +144,9 @@ def test_a_start_cannot_be_taken_back_in_one_tap(running: hour.Hour, alice: acce
 )
 @pytest.mark.parametrize("change", ["UPDATE {} SET recorded_at = now()", "DELETE FROM {}"])
 def test_what_is_written_cannot_be_changed_or_removed(
-    running: hour.Hour, alice: access.Author, table: str, change: str
+    running: hour.Hour, bob: access.Author, table: str, change: str
 ) -> None:
-    read(running.session, alice, heart_rate=80)
+    read(running.session, bob, heart_rate=80)
     with pytest.raises(ProgrammingError), connection.cursor() as cursor:
         cursor.execute(change.format(table))
 
@@ -154,59 +155,55 @@ def test_what_is_written_cannot_be_changed_or_removed(
 
 
 def test_a_high_pressure_opens_an_alarm_that_is_acknowledged_and_closes(
-    running: hour.Hour, alice: access.Author, clock: Clock
+    running: hour.Hour, bob: access.Author, clock: Clock
 ) -> None:
-    read(running.session, alice, systolic=172, diastolic=98)
+    read(running.session, bob, systolic=172, diastolic=98)
     [row] = live.Live(running.session, now()).alarms
     assert (row.level, row.marks, row.is_sounding) == ("amber", "**", True)
     assert row.text == "SYS 172 ≥ 160 mmHg"
-    actions.acknowledge(session=running.session, signal=row.signal, by=alice)
+    actions.acknowledge(session=running.session, signal=row.signal, by=bob)
     [row] = live.Live(running.session, now()).alarms
     assert not row.is_sounding
     assert row.silent_ms > 110_000
     clock.step(300)
-    read(running.session, alice, systolic=124, diastolic=80)
+    read(running.session, bob, systolic=124, diastolic=80)
     assert live.Live(running.session, now()).alarms == []
     kinds = SessionEvent.objects.filter(session=running.session).values_list("kind", flat=True)
     assert {"alarm_raised", "alarm_acknowledged", "alarm_closed"} <= set(kinds)
     assert live.fold_of(running.session, running.order).alarms == {}
 
 
-def test_a_normal_pressure_opens_none(running: hour.Hour, alice: access.Author) -> None:
-    read(running.session, alice, systolic=128, diastolic=80, heart_rate=78, spo2=97)
+def test_a_normal_pressure_opens_none(running: hour.Hour, bob: access.Author) -> None:
+    read(running.session, bob, systolic=128, diastolic=80, heart_rate=78, spo2=97)
     assert live.Live(running.session, now()).alarms == []
 
 
 def test_twenty_per_cent_above_the_baseline_is_an_advisory(
-    running: hour.Hour, alice: access.Author
+    running: hour.Hour, bob: access.Author
 ) -> None:
-    read(running.session, alice, systolic=146, diastolic=80)  # the mean before was 121
+    read(running.session, bob, systolic=146, diastolic=80)  # the mean before was 121
     [row] = live.Live(running.session, now()).alarms
     assert row.level == "advisory"
 
 
 def test_silence_is_seen_by_the_watch_and_ends_when_the_monitor_speaks(
-    running: hour.Hour, alice: access.Author, clock: Clock
+    running: hour.Hour, bob: access.Author, clock: Clock
 ) -> None:
-    association = bound(running, alice)
+    association = bound(running, bob)
     at = now()
     seen = [Reading("heart_rate", Decimal(80), "/min", observed_at=at, received_at=at)]
-    actions.record_observations(
-        session=running.session, seen=seen, by=alice, association=association
-    )
-    actions.tick_alarms(by=alice)
+    actions.record_observations(session=running.session, seen=seen, by=bob, association=association)
+    actions.tick_alarms(by=bob)
     assert live.Live(running.session, now()).alarms == []
     clock.step(11)
-    actions.tick_alarms(by=alice)
+    actions.tick_alarms(by=bob)
     [row] = live.Live(running.session, now()).alarms
     assert (row.level, row.marks) == ("technical", "!!")
     assert live.Live(running.session, now()).tile("heart_rate").shown == "--"
     at = now()
     seen = [Reading("heart_rate", Decimal(80), "/min", observed_at=at, received_at=at)]
-    actions.record_observations(
-        session=running.session, seen=seen, by=alice, association=association
-    )
-    actions.tick_alarms(by=alice)
+    actions.record_observations(session=running.session, seen=seen, by=bob, association=association)
+    actions.tick_alarms(by=bob)
     assert live.Live(running.session, now()).alarms == []
 
 
@@ -225,7 +222,7 @@ def bound(running: hour.Hour, by: access.Author) -> object:
 
 
 def test_a_monitor_is_bound_only_after_two_identifiers_agree(
-    running: hour.Hour, alice: access.Author
+    running: hour.Hour, bob: access.Author
 ) -> None:
     hour.owner_adds_device(MONITOR)
     device = Device.objects.get(sender=MONITOR)
@@ -238,23 +235,23 @@ def test_a_monitor_is_bound_only_after_two_identifiers_agree(
                 mrn=mrn,
                 birth_date=birth_date,
                 key=uuid4(),
-                by=alice,
+                by=bob,
             )
     assert queries.bound_to(running.session) is None
-    assert bound(running, alice)
+    assert bound(running, bob)
 
 
-def test_a_set_typed_twice_is_stored_once(running: hour.Hour, alice: access.Author) -> None:
+def test_a_set_typed_twice_is_stored_once(running: hour.Hour, bob: access.Author) -> None:
     key = uuid4()
     for _ in range(2):
         actions.record_set(
-            session=running.session, values={"heart_rate": Decimal(88)}, key=key, by=alice
+            session=running.session, values={"heart_rate": Decimal(88)}, key=key, by=bob
         )
     assert Observation.objects.filter(session=running.session).count() == 1
 
 
-def test_scores_become_readings_lines_and_facts(running: hour.Hour, alice: access.Author) -> None:
-    actions.score(session=running.session, values={"moaas": 5, "nausea": 4}, key=uuid4(), by=alice)
+def test_scores_become_readings_lines_and_facts(running: hour.Hour, bob: access.Author) -> None:
+    actions.score(session=running.session, values={"moaas": 5, "nausea": 4}, key=uuid4(), by=bob)
     names = Fact.objects.filter(session=running.session).values_list("name", flat=True)
     assert {"moaas", "nausea"} <= set(names)
     assert SessionEvent.objects.filter(session=running.session, kind="scored").count() == 2
@@ -262,17 +259,17 @@ def test_scores_become_readings_lines_and_facts(running: hour.Hour, alice: acces
     assert row.signal == "nausea"
 
 
-def test_a_device_message_has_one_audit_row(running: hour.Hour, alice: access.Author) -> None:
+def test_a_device_message_has_one_audit_row(running: hour.Hour, bob: access.Author) -> None:
     before = len(audited())
-    read(running.session, alice, systolic=120, diastolic=80, heart_rate=70)
+    read(running.session, bob, systolic=120, diastolic=80, heart_rate=70)
     assert audited()[before:] == ["observation.record"]
     assert Alarm.objects.filter(session=running.session).exists()
 
 
 def test_a_monitor_in_use_or_of_another_site_is_not_bound(
-    running: hour.Hour, alice: access.Author
+    running: hour.Hour, bob: access.Author
 ) -> None:
-    bound(running, alice)
+    bound(running, bob)
     hour.owner_adds_device("OTHER^1^EUI-64", site="vancouver")
     other = hour.second_session(running)
     born = running.session.patient.birth_date
@@ -284,26 +281,26 @@ def test_a_monitor_in_use_or_of_another_site_is_not_bound(
                 mrn=running.enrolment.mrn,
                 birth_date=born,
                 key=uuid4(),
-                by=alice,
+                by=bob,
             )
 
 
 def test_a_reading_the_vocabulary_refuses_opens_no_gate(
-    running: hour.Hour, alice: access.Author
+    running: hour.Hour, bob: access.Author
 ) -> None:
-    read(running.session, alice, systolic=120, spo2=40)  # facts.toml keeps 50 to 100
+    read(running.session, bob, systolic=120, spo2=40)  # facts.toml keeps 50 to 100
     told = Fact.objects.filter(session=running.session, source="device")
     assert set(told.values_list("name", flat=True)) == {"systolic_session"}
     assert live.latest(running.session)["spo2"].value == 40
 
 
 def test_the_record_lists_each_cuff_with_the_numbers_of_that_moment(
-    running: hour.Hour, alice: access.Author
+    running: hour.Hour, bob: access.Author
 ) -> None:
     from clinic.dosing import record_page
 
-    read(running.session, alice, seconds_ago=2, heart_rate=81)
-    read(running.session, alice, systolic=130, diastolic=82)
+    read(running.session, bob, seconds_ago=2, heart_rate=81)
+    read(running.session, bob, systolic=130, diastolic=82)
     [cuff] = record_page.cuffs(live.Live(running.session, now()))
     assert (cuff["nibp"], cuff["heart_rate"]) == ("130/82", "81")
     assert "spo2" not in cuff

@@ -22,6 +22,7 @@ from clinic.dosing.actions import start as start_actions
 from clinic.dosing.models import Infusion, Order, StartAuthorization
 from clinic.people import access
 from kap.ceilings import DoseError, ceiling_check_sql, ceilings
+from tests import world
 from tests.clinic import hour
 from tests.clock import Clock
 
@@ -30,8 +31,8 @@ ONE_RUNNING = "dosing_infusion_one_running"
 
 @pytest.fixture
 def day(ready: hour.Hour) -> Iterator[hour.Hour]:
-    """Marie's day, Petra acting: one transaction."""
-    with access.acting(hour.author("petra")):
+    """Marie's day, Alice acting: one transaction."""
+    with access.acting(world.author("alice")):
         yield ready
 
 
@@ -82,7 +83,7 @@ def test_without_an_accepted_screening_nothing_is_ordered(day: hour.Hour) -> Non
         stage="screening",
         kind="declined",
         reason="no",
-        by=hour.author("petra"),
+        by=world.author("alice"),
         verdict=gate.verdict,
         chart=gate.chart,
     )
@@ -97,10 +98,10 @@ def test_a_dose_above_three_quarters_needs_another_prescriber(day: hour.Hour) ->
     assert not gate.is_open
     [(_, condition)] = [pair for pair in gate.to_do if pair[0].rule_id == "DOSE-2ND"]
     with pytest.raises(Refused, match=r"[Aa]nother prescriber"):
-        actions.meet_condition(gate=gate, text=condition.text, by=hour.author("petra"))
+        actions.meet_condition(gate=gate, text=condition.text, by=world.author("alice"))
     with pytest.raises(Refused):
-        actions.meet_condition(gate=gate, text=condition.text, by=hour.author("alice"))
-    actions.meet_condition(gate=gate, text=condition.text, by=hour.author("paul"))
+        actions.meet_condition(gate=gate, text=condition.text, by=world.author("bob"))
+    actions.meet_condition(gate=gate, text=condition.text, by=world.author("omar"))
     assert queries.start_gate(day.session, order, now()).is_open
 
 
@@ -158,7 +159,7 @@ def test_one_person_cannot_check_twice(day: hour.Hour) -> None:
     day.ready_for_the_day()
     day.sign()
     with pytest.raises(IntegrityError, match="two_people"):
-        day.check("alice", "alice")
+        day.check("bob", "bob")
 
 
 def test_a_rate_keyed_otherwise_stops_the_start(day: hour.Hour) -> None:
@@ -168,17 +169,17 @@ def test_a_rate_keyed_otherwise_stops_the_start(day: hour.Hour) -> None:
         actions.authorise(
             session=day.session,
             order=order,
-            second=hour.staff("bob"),
+            second=world.staff("nina"),
             rate_ml_h=Decimal("7.5"),
             key=uuid4(),
-            by=hour.author("alice"),
+            by=world.author("bob"),
         )
     assert not StartAuthorization.objects.exists()
 
 
-@pytest.mark.parametrize("fact", [*hour.DAY, "systolic"])
+@pytest.mark.parametrize("fact", [*world.DAY, "systolic"])
 def test_what_is_not_known_keeps_the_gate_closed(day: hour.Hour, fact: str) -> None:
-    told = {name: value for name, value in hour.DAY.items() if name != fact}
+    told = {name: value for name, value in world.DAY.items() if name != fact}
     if fact != "systolic":
         day.tell(minutes_ago=9, systolic=122, diastolic=78)
     day.tell(minutes_ago=1, systolic=120, diastolic=78, heart_rate=68, spo2=98, **told)
@@ -213,7 +214,7 @@ def test_a_day_goes_from_order_to_start(day: hour.Hour) -> None:
 def test_the_same_key_starts_once(day: hour.Hour) -> None:
     day.ready_for_the_day()
     day.sign()
-    authorization, key, by = day.check(), uuid4(), hour.author("alice")
+    authorization, key, by = day.check(), uuid4(), world.author("bob")
     first = actions.start_infusion(authorization=authorization, key=key, by=by)
     again = actions.start_infusion(authorization=authorization, key=key, by=by)
     assert first.pk == again.pk
@@ -226,7 +227,7 @@ def test_a_fact_that_changed_after_the_check_closes_the_start(day: hour.Hour) ->
     authorization = day.check()
     day.tell(alcohol_24h=True)
     with pytest.raises(actions.Changed):
-        actions.start_infusion(authorization=authorization, key=uuid4(), by=hour.author("alice"))
+        actions.start_infusion(authorization=authorization, key=uuid4(), by=world.author("bob"))
     assert not Infusion.objects.exists()
 
 
@@ -236,26 +237,26 @@ def test_a_check_older_than_fifteen_minutes_starts_nothing(day: hour.Hour, clock
     authorization = day.check()
     clock.step(15 * 60)
     with pytest.raises(Refused, match="15"):
-        actions.start_infusion(authorization=authorization, key=uuid4(), by=hour.author("alice"))
+        actions.start_infusion(authorization=authorization, key=uuid4(), by=world.author("bob"))
 
 
 def test_after_a_stop_the_same_order_starts_no_more(day: hour.Hour) -> None:
     day.start()
-    actions.stop(session=day.session, id=uuid4(), by=hour.author("alice"))
+    actions.stop(session=day.session, id=uuid4(), by=world.author("bob"))
     with pytest.raises(Refused, match="Nothing was started"):
         actions.start_infusion(
             authorization=day.authorization,
             key=uuid4(),
-            by=hour.author("alice"),  # type: ignore[arg-type]
+            by=world.author("bob"),  # type: ignore[arg-type]
         )
 
 
 def test_another_site_is_not_told_and_not_seen(running: hour.Hour) -> None:
     from django.http import Http404
 
-    with access.acting(hour.author("charlie")), pytest.raises(Http404):
+    with access.acting(world.author("charlie")), pytest.raises(Http404):
         queries.session_of(running.session.pk)
-    with access.acting(hour.author("charlie")):
+    with access.acting(world.author("charlie")):
         assert not Infusion.objects.exists()
         assert not Order.objects.exists()
 
@@ -266,7 +267,7 @@ def test_another_site_is_not_told_and_not_seen(running: hour.Hour) -> None:
 @pytest.fixture
 def two_checked(ready: hour.Hour) -> list[StartAuthorization]:
     """Two second checks of two orders of one person, both live: committed."""
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         ready.ready_for_the_day()
         ready.sign()
         first = ready.check()
@@ -289,7 +290,7 @@ def race(
 
     def begin(authorization: StartAuthorization) -> None:
         try:
-            with access.acting(hour.author("alice")) as by:
+            with access.acting(world.author("bob")) as by:
                 actions.start_infusion(authorization=authorization, key=uuid4(), by=by)
                 if not locked:
                     time.sleep(0.5)  # both have inserted before either commits
@@ -309,7 +310,7 @@ def race(
 
 
 def running_count() -> int:
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         return Infusion.objects.count()
 
 

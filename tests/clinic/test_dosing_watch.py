@@ -26,17 +26,18 @@ from clinic.dosing.management.commands import watch
 from clinic.dosing.models import Device, SessionEvent
 from clinic.people import access
 from kap.observation import Observation as Reading
+from tests import world
 from tests.clinic import hour
 from tests.clock import Clock
 from tests.conftest import signed_in_as
 
 
 @pytest.fixture(autouse=True)
-def as_the_watch(hour_database: str) -> Iterator[None]:
+def as_the_watch(world_database: str) -> Iterator[None]:
     """What the watch does, it does as `ag_worker`: the app may not seal."""
     server = embedded()
     assert server is not None
-    with signed_in_as(server, "ag_worker", hour_database):
+    with signed_in_as(server, "ag_worker", world_database):
         yield
 
 
@@ -44,7 +45,7 @@ def as_the_watch(hour_database: str) -> Iterator[None]:
 def monitored(running: hour.Hour) -> hour.Hour:
     """Marie's infusion with a monitor that spoke once: committed."""
     hour.owner_adds_device(hour.MONITOR)
-    with access.acting(hour.author("alice")) as by:
+    with access.acting(world.author("bob")) as by:
         association = actions.bind(
             session=running.session,
             device=Device.objects.get(sender=hour.MONITOR),
@@ -62,7 +63,7 @@ def monitored(running: hour.Hour) -> hour.Hour:
 
 
 def alarms(session: object) -> list[str]:
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         return [row.level for row in live.Live(session, now()).alarms]  # type: ignore[arg-type]
 
 
@@ -85,13 +86,13 @@ def test_without_a_watch_silence_is_not_seen(monitored: hour.Hour, clock: Clock)
 def test_an_acknowledged_silence_sounds_again(monitored: hour.Hour, clock: Clock) -> None:
     clock.step(11)
     watch.look()
-    with access.acting(hour.author("alice")) as by:
+    with access.acting(world.author("bob")) as by:
         actions.acknowledge(session=monitored.session, signal="stale spo2", by=by)
         [row] = live.Live(monitored.session, now()).alarms
         assert not row.is_sounding
     clock.step(121)
     watch.look()
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         [row] = live.Live(monitored.session, now()).alarms
         assert row.is_sounding
         lines = SessionEvent.objects.filter(session=monitored.session, kind="alarm_raised")
@@ -107,14 +108,14 @@ def test_it_beats_and_seals() -> None:
     assert seen is not None
     assert seen < 5000
     with access.acting(access.worker("test")):
-        assert chain.verify(hour.SITES) == []
+        assert chain.verify(world.SITES) == []
 
 
-def test_one_process_watches_at_a_time(monitored: hour.Hour, hour_database: str) -> None:
+def test_one_process_watches_at_a_time(monitored: hour.Hour, world_database: str) -> None:
     assert monitored
     server = embedded()
     assert server is not None
-    with psycopg.connect(server.url("ag_app", hour_database), autocommit=True) as other:
+    with psycopg.connect(server.url("ag_app", world_database), autocommit=True) as other:
         held = other.execute("SELECT pg_try_advisory_lock(%s)", [watch.WATCH_LOCK]).fetchone()
         assert held == (True,)
         assert watch.hold_watch() is False
@@ -166,20 +167,20 @@ def a_monitor_writes(session: Session, database: str) -> Iterator[None]:
 
 
 def test_a_watch_that_changes_nothing_waits_for_no_monitor(
-    monitored: hour.Hour, hour_database: str
+    monitored: hour.Hour, world_database: str
 ) -> None:
     watch.look()
-    with a_monitor_writes(monitored.session, hour_database):
+    with a_monitor_writes(monitored.session, world_database):
         watch.look()
 
 
 def test_a_watch_that_changes_an_alarm_waits_for_the_monitor(
-    monitored: hour.Hour, hour_database: str, clock: Clock
+    monitored: hour.Hour, world_database: str, clock: Clock
 ) -> None:
     """The other half: what the monitor is writing may be the very value that was missed."""
     clock.step(11)
     with (
-        a_monitor_writes(monitored.session, hour_database),
+        a_monitor_writes(monitored.session, world_database),
         pytest.raises(OperationalError, match="lock"),
     ):
         watch.look()
@@ -194,12 +195,12 @@ def test_whoever_steps_an_alarm_holds_the_log_first(
     watch.look()
     with CaptureQueriesContext(connection) as asked:
         if who == "the watch":
-            with access.acting(hour.author("alice")) as by:
+            with access.acting(world.author("bob")) as by:
                 actions.acknowledge(session=monitored.session, signal="stale spo2", by=by)
             asked.initial_queries = len(connection.queries_log)
             clock.step(121)
             watch.look()
-        with access.acting(hour.author("alice")) as by:
+        with access.acting(world.author("bob")) as by:
             if who == "a hand":
                 actions.acknowledge(session=monitored.session, signal="stale spo2", by=by)
             elif who == "a monitor":

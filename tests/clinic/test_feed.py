@@ -31,13 +31,14 @@ from clinic.dosing.models import Observation, SessionEvent
 from clinic.people import access
 from clinic.people.models import Role
 from kap.observation import Observation as Reading
+from tests import world
 from tests.clinic import hour
 
 
 def read(session: Any, value: int) -> None:
     """Commit a reading, as another process would."""
     try:
-        with access.acting(hour.author("alice")) as by:
+        with access.acting(world.author("bob")) as by:
             at = now()
             seen = [Reading("heart_rate", Decimal(value), "/min", observed_at=at, received_at=at)]
             actions.record_observations(session=session, seen=seen, by=by)
@@ -120,12 +121,12 @@ def test_a_reader_that_does_not_read_is_let_go() -> None:
 @contextmanager
 def place_of(name: str, session: Any, after: int | None = None) -> Iterator[stream.Place]:
     """A signed-in person's place in the stream."""
-    user = hour.staff(name).user
+    user = world.staff(name).user
     kept = SessionStore()
     kept[SESSION_KEY] = str(user.pk)
     kept.save()
     request: Any = RequestFactory().get("/")
-    request.user, request.session, request.by = user, kept, hour.author(name)
+    request.user, request.session, request.by = user, kept, world.author(name)
     try:
         yield stream.Place(request, session.pk, after)
     finally:
@@ -166,13 +167,13 @@ def test_a_page_opens_with_a_snapshot_and_hears_a_reading_within_a_second(
         assert news[-1][1]["id"] is not None
         await events.aclose()  # type: ignore[attr-defined]  # an async generator
 
-    with place_of("alice", running.session) as place:
+    with place_of("bob", running.session) as place:
         asyncio.run(scene(place))
 
 
 def test_a_page_that_comes_back_hears_only_what_it_missed(running: hour.Hour) -> None:
     read(running.session, 70)
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         last = stream.head_of(running.session)
     read(running.session, 71)
 
@@ -182,7 +183,7 @@ def test_a_page_that_comes_back_hears_only_what_it_missed(running: hour.Hour) ->
         await events.aclose()  # type: ignore[attr-defined]  # an async generator
         return found
 
-    with place_of("alice", running.session, after=last) as place:
+    with place_of("bob", running.session, after=last) as place:
         found = asyncio.run(scene(place))
     assert [name for name, _ in found] == ["observation", "beat"]
     assert found[0][1]["text"] == "71"
@@ -194,7 +195,7 @@ def test_a_page_too_far_behind_gets_a_snapshot(
     monkeypatch.setattr(kept, "BACKLOG", 1)
     for value in (70, 71, 72):
         read(running.session, value)
-    with place_of("alice", running.session, after=0) as place:
+    with place_of("bob", running.session, after=0) as place:
         names = [news.name for news in stream.fetch(place, beat=False)]
     assert names == ["snapshot"]
 
@@ -202,7 +203,7 @@ def test_a_page_too_far_behind_gets_a_snapshot(
 def raise_alarm(session: Any) -> None:
     """Commit a reading and the alarm it raises: two numbers, one commit."""
     try:
-        with access.acting(hour.author("alice")) as by:
+        with access.acting(world.author("bob")) as by:
             at = now()
             seen = [Reading("spo2", Decimal(60), "%", observed_at=at, received_at=at)]
             actions.record_observations(session=session, seen=seen, by=by)
@@ -227,7 +228,7 @@ def test_no_line_is_missed_that_is_committed_while_a_page_fetches(
             other.join()
         return raw(*given)
 
-    with place_of("alice", running.session) as place:
+    with place_of("bob", running.session) as place:
         stream.fetch(place, beat=False)
         read(running.session, 80)
         monkeypatch.setattr(model.objects, "raw", meanwhile)
@@ -241,7 +242,7 @@ def test_what_is_kept_of_a_session_is_what_its_rows_say(running: hour.Hour) -> N
     """Kept between fetches, an older reading, a pressure and another vital among them."""
 
     def say(vital: str, value: int, unit: str, seconds_ago: int) -> None:
-        with access.acting(hour.author("alice")) as by:
+        with access.acting(world.author("bob")) as by:
             at = now() - timedelta(seconds=seconds_ago)
             seen = [Reading(vital, Decimal(value), unit, observed_at=at, received_at=at)]
             actions.record_observations(session=running.session, seen=seen, by=by)
@@ -256,7 +257,7 @@ def test_what_is_kept_of_a_session_is_what_its_rows_say(running: hour.Hour) -> N
     ]
     for one in told:
         say(*one)
-        with access.acting(hour.author("alice")):
+        with access.acting(world.author("bob")):
             seen = known.seen({running.session.pk: running.session})[running.session.pk]
             fast = live.Live(running.session, now(), seen)
             slow = live.Live(running.session, fast.at)
@@ -273,7 +274,7 @@ def test_a_corrected_reading_leaves_what_is_kept(running: hour.Hour) -> None:
     read(running.session, 80)
     read(running.session, 190)
     known = kept.Kept()
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         here = {running.session.pk: running.session}
         assert known.seen(here)[running.session.pk].latest["heart_rate"].value == 190
         wrong = Observation.objects.get(value=190)
@@ -307,7 +308,7 @@ def test_what_came_is_kept_as_long_as_a_page_may_be_behind(
     assert one.came_since(301) is None  # a number of another database's
     monkeypatch.setattr(kept, "MOST", 0)
     known = kept.Kept()
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         known.seen({running.session.pk: running.session})
         assert known.seen({}) == {}
     assert known._seen == {}
@@ -325,14 +326,14 @@ def test_pages_of_one_sign_in_are_fetched_in_one_transaction(
 
     monkeypatch.setattr(stream, "fetch_all", counted)
 
-    async def scene(alice: stream.Place, bob: stream.Place) -> list[Any]:
+    async def scene(bob: stream.Place, nina: stream.Place) -> list[Any]:
         pages = stream.of_this_process()
-        again = stream.Place(alice.request, alice.session_id, None)
-        asked = [pages.news(place, beat=False) for place in (alice, bob, again)]
+        again = stream.Place(bob.request, bob.session_id, None)
+        asked = [pages.news(place, beat=False) for place in (bob, nina, again)]
         return await asyncio.gather(*asked)
 
-    with place_of("alice", running.session) as alice, place_of("bob", running.session) as bob:
-        found = asyncio.run(scene(alice, bob))
+    with place_of("bob", running.session) as bob, place_of("nina", running.session) as nina:
+        found = asyncio.run(scene(bob, nina))
     assert sorted(looked) == [1, 2]
     assert [[news.name for news in one] for one in found] == [["snapshot"]] * 3
 
@@ -343,7 +344,7 @@ def test_a_database_that_is_away_ends_no_page(
     def away(_request: Any) -> Any:
         raise OperationalError
 
-    with place_of("alice", running.session) as place:
+    with place_of("bob", running.session) as place:
         with monkeypatch.context() as patch:
             patch.setattr(stream, "reader_of", away)
             assert stream.fetch(place, beat=True) == []
@@ -356,7 +357,7 @@ def test_what_breaks_one_readers_fetch_ends_no_other_readers_page(
     reader_of = stream.reader_of
 
     def breaks(request: Any) -> Any:
-        if request.by.name == hour.author("bob").name:
+        if request.by.name == world.author("nina").name:
             raise RuntimeError
         return reader_of(request)
 
@@ -367,20 +368,20 @@ def test_what_breaks_one_readers_fetch_ends_no_other_readers_page(
         asked = [pages.news(place, beat=False) for place in places]
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    with place_of("alice", running.session) as alice, place_of("bob", running.session) as bob:
-        [good, broken] = asyncio.run(scene(alice, bob))
+    with place_of("bob", running.session) as bob, place_of("nina", running.session) as nina:
+        [good, broken] = asyncio.run(scene(bob, nina))
     assert [news.name for news in good] == ["snapshot"]
     assert isinstance(broken, RuntimeError)
 
 
 @pytest.mark.parametrize("how", ["signed out", "role lost"])
 def test_signing_out_or_losing_the_role_ends_the_stream(running: hour.Hour, how: str) -> None:
-    with place_of("alice", running.session) as place:
+    with place_of("bob", running.session) as place:
         assert stream.fetch(place, beat=True)
         if how == "signed out":
             place.request.session.flush()
         else:
-            Role.objects.using("migrate").filter(staff=hour.staff("alice")).delete()
+            Role.objects.using("migrate").filter(staff=world.staff("bob")).delete()
         with pytest.raises(stream.Over):
             stream.fetch(place, beat=True)
 
@@ -396,10 +397,10 @@ def test_another_site_cannot_open_the_stream(running: hour.Hour) -> None:
 
 
 def test_opening_is_audited_once(running: hour.Hour) -> None:
-    with place_of("alice", running.session) as place:
+    with place_of("bob", running.session) as place:
         stream.opened(place)
         stream.fetch(place, beat=True)
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         assert Event.objects.filter(action="session.stream").count() == 1
 
 
@@ -411,7 +412,7 @@ OPEN = 12  # more than the feed's threads, its listener and the test itself
 def connections_while_open(session: Any, name: str) -> int:
     """Return how many connections the database has while `OPEN` pages of a session are open."""
     client = Client()
-    client.force_login(hour.staff(name).user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(world.staff(name).user, backend="django.contrib.auth.backends.ModelBackend")
     path = f"/sessions/{session.pk}/stream"
     scope = {
         "type": "http",
@@ -454,7 +455,7 @@ def connections_while_open(session: Any, name: str) -> int:
 
 
 def test_open_pages_hold_no_connection_of_their_own(running: hour.Hour) -> None:
-    assert connections_while_open(running.session, "alice") < OPEN
+    assert connections_while_open(running.session, "bob") < OPEN
 
 
 def test_without_letting_go_each_open_page_holds_one(
@@ -462,4 +463,4 @@ def test_without_letting_go_each_open_page_holds_one(
 ) -> None:
     """The negative control: what starved the pages of a server with sixteen connections."""
     monkeypatch.setattr(stream, "let_go", lambda: None)
-    assert connections_while_open(running.session, "alice") > OPEN
+    assert connections_while_open(running.session, "bob") > OPEN

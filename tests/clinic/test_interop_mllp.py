@@ -26,6 +26,7 @@ from kap.observation import Observation as Reading
 from kap.wire.hl7_text import split
 from kap.wire.hl7_write import Simulator, write
 from kap.wire.hl7v2 import PatientId
+from tests import world
 from tests.clinic import hour
 
 UNITS = {"systolic": "mm[Hg]", "diastolic": "mm[Hg]", "heart_rate": "/min", "spo2": "%"}
@@ -36,7 +37,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[list[str
 def bedside(running: hour.Hour) -> Iterator[hour.Hour]:
     """Marie's infusion with her monitor bound, and a listener that serves the simulator too."""
     hour.owner_adds_device(hour.MONITOR)
-    with access.acting(hour.author("alice")) as by:
+    with access.acting(world.author("bob")) as by:
         actions.bind(
             session=running.session,
             device=Device.objects.get(sender=hour.MONITOR),
@@ -107,7 +108,7 @@ def talk(*pieces: bytes, caps: mllp.Caps | None = None, wait: float = 1.0) -> li
 
 def stored(session: object) -> list[tuple[str, Decimal]]:
     """Return what the session's record holds."""
-    with access.acting(hour.author("alice")):
+    with access.acting(world.author("bob")):
         rows = Observation.objects.filter(session=session).order_by("seq")
         return [(row.vital, row.value) for row in rows]
 
@@ -179,7 +180,7 @@ def test_a_stranger_or_another_person_is_set_aside_not_shown(
 
 
 def test_after_release_the_monitors_values_belong_to_nobody(bedside: hour.Hour) -> None:
-    with access.acting(hour.author("alice")) as by:
+    with access.acting(world.author("bob")) as by:
         actions.release(session=bedside.session, by=by)
     assert talk(mllp.framed(message(bedside.enrolment.mrn, heart_rate=88))) == ["CA"]
     assert stored(bedside.session) == []

@@ -37,7 +37,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return asked
 
 
-@pytest.mark.usefixtures("hour_database")
+@pytest.mark.usefixtures("world_database")
 def test_it_serves_on_the_loopback_address_only(served: list[dict[str, Any]]) -> None:
     hour.owner_installs("demo")
     with override_settings(MODE="demo", PORT=8123):
@@ -48,7 +48,7 @@ def test_it_serves_on_the_loopback_address_only(served: list[dict[str, Any]]) ->
     assert connections["default"].pool is None  # whatever runs after it
 
 
-@pytest.mark.usefixtures("hour_database")
+@pytest.mark.usefixtures("world_database")
 def test_a_database_of_another_mode_is_refused(served: list[dict[str, Any]]) -> None:
     hour.owner_installs("demo")
     with override_settings(MODE="clinical"), pytest.raises(CommandError, match="mode demo"):
@@ -56,7 +56,7 @@ def test_a_database_of_another_mode_is_refused(served: list[dict[str, Any]]) -> 
     assert served == []
 
 
-@pytest.mark.usefixtures("hour_database")
+@pytest.mark.usefixtures("world_database")
 @pytest.mark.parametrize(("mode", "starts"), [("clinical", False), ("demo", True)])
 def test_a_failed_check_stops_a_clinic_and_is_said_in_a_demonstration(
     served: list[dict[str, Any]],
@@ -78,7 +78,7 @@ def test_a_failed_check_stops_a_clinic_and_is_said_in_a_demonstration(
     assert len(served) == int(starts)
 
 
-@pytest.mark.usefixtures("hour_database")
+@pytest.mark.usefixtures("world_database")
 def test_a_database_behind_the_program_is_refused(
     served: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
