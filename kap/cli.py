@@ -169,6 +169,14 @@ def _add_protocol(commands: Any) -> None:
     )
     prove.add_argument("protocol", metavar="ID[@VERSION] or FILE.toml")
     prove.add_argument("--write", metavar="FOLDER", help="keep the certificate below it")
+    diff = _command(
+        protocol,
+        "diff",
+        _lazy("kap.cli_proof", "diff_protocols"),
+        "what differs between two versions, and for which patients the answer moved",
+    )
+    diff.add_argument("old", metavar="OLD", help="ID[@VERSION] or FILE.toml")
+    diff.add_argument("new", metavar="NEW", help="ID[@VERSION] or FILE.toml")
     again = _command(
         protocol, "replay", _replay_charts, "decide a registry again under another version"
     )

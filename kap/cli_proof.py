@@ -1,4 +1,4 @@
-"""`kap protocol prove`: put a protocol's obligations to the solver, and write its certificate."""
+"""`kap protocol prove` and `diff`: what holds of a protocol, and whom a new version moves."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from kap.terminal import BAD_DATA, NO, OK, Problem, read_text, tell, tell_json
 
 if TYPE_CHECKING:
     from kap.proof import Proof
+    from kap.proof_diff import Difference
+    from kap.proof_moved import Moved
     from kap.protocol import Protocol
 
 
@@ -77,3 +80,85 @@ def _lines(proof: Proof) -> Iterator[str]:
     for apart in proof.apart:
         yield f"apart  {apart.fact} at {', '.join(apart.stages)}: {apart.why}"
     yield LIMIT
+
+
+# --- two versions -------------------------------------------------------------------------------
+
+
+def diff_protocols(asked: argparse.Namespace) -> int:
+    """Say what differs between two versions; exit code 1 when some patient's answer is looser."""
+    from kap.proof import Unproven
+    from kap.proof_diff import difference
+
+    old, new = given_protocol(asked.old), given_protocol(asked.new)
+    texts = _text_of(asked.old, old), _text_of(asked.new, new)
+    try:
+        found = difference(old, new, *texts)
+    except ImportError as error:
+        raise Problem("comparing needs Z3: pip install 'afterglow[proof]'", BAD_DATA) from error
+    except Unproven as error:
+        raise Problem(f"the solver gave up ({error}); nothing is claimed", BAD_DATA) from error
+    code = NO if found.looser else OK
+    if asked.json:
+        return tell_json(_difference_json(old, new, found), code)
+    return tell(_difference_lines(old, new, found), code)
+
+
+def _text_of(asked: str, protocol: Protocol) -> str:
+    if asked.endswith(".toml"):
+        return read_text(asked)
+    path = f"protocols/{protocol.id}/{protocol.version}.toml"
+    return resources.files("kap").joinpath(path).read_text(encoding="utf-8")
+
+
+def _difference_json(old: Protocol, new: Protocol, found: Difference) -> dict[str, object]:
+    from dataclasses import asdict
+
+    from kap.certificate import LIMIT
+
+    sides = {
+        name: {"id": p.id, "version": p.version, "digest": p.digest}
+        for name, p in (("old", old), ("new", new))
+    }
+    ids = {"looser": len(found.looser), "stricter": len(found.stricter)}
+    return sides | asdict(found) | ids | {"limit": LIMIT}
+
+
+def _difference_lines(old: Protocol, new: Protocol, found: Difference) -> Iterator[str]:
+    from kap.certificate import LIMIT
+
+    yield f"{old.id}@{old.version}  {old.digest}"
+    yield f"{new.id}@{new.version}  {new.digest}"
+    yield from (change.text() for change in found.rewritten)
+    for same in _alike(found):
+        first, stages = same[0], ", ".join(one.stage for one in same)
+        why = "; ".join(found.causes[first.rule_id]) or "what stands around it"
+        facts = ", ".join(f"{name} {text}" for name, text in first.facts.items())
+        yield f"{first.way.upper():<8} {first.rule_id} at {stages}: {why}"
+        yield f"         {facts}"
+        yield f"         {_OVERRIDDEN[first.lifted]}{first.before} -> {first.after}"
+    yield (
+        f"looser for nobody at {', '.join(found.stages)}"
+        if not found.looser
+        else (f"looser at {', '.join(dict.fromkeys(one.stage for one in found.looser))}")
+    )
+    if found.unweighed:
+        names = ", ".join(f"{change.section}.{change.name}" for change in found.unweighed)
+        yield f"rewritten before the facts, and not weighed here: {names}"
+    yield LIMIT
+
+
+_OVERRIDDEN = {
+    "": "",
+    "P": "once a prescriber overrides: ",
+    "PR": "once a prescriber and a second person override: ",
+}
+
+
+def _alike(found: Difference) -> list[list[Moved]]:
+    """Return what moved, with the stages at which the same rule moves the same answer together."""
+    rows: dict[tuple[str, ...], list[Moved]] = {}
+    for one in (*found.looser, *found.stricter):
+        key = (one.way, one.rule_id, one.lifted, one.before, one.after)
+        rows.setdefault(key, []).append(one)
+    return list(rows.values())
