@@ -93,3 +93,11 @@ def before(day: date, amount: int, unit: str) -> date:
 def years_between(birth: date, day: date) -> int:
     """Return the whole years from `birth` to `day`; a 29 February counts from 1 March."""
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+
+
+def elapsed(at: datetime, by: timedelta) -> datetime:
+    """Return the instant `by` after `at` (before it, if negative), with an offset in its zone.
+
+    The sum is in UTC: a wall time plus an hour is another hour on a night when the clocks change.
+    """
+    return (at.astimezone(UTC) + by).astimezone(at.tzinfo)

@@ -21,6 +21,7 @@ from kap.course import Dose, Scored, default_doses, dose_facts, score_facts
 from kap.dice import Dice
 from kap.facts import FactType, vocabulary
 from kap.instrument import Instrument, load
+from kap.moment import elapsed
 
 # Gives the instant, with the site's own offset, of a wall time at a site on a date.
 WallClock = Callable[[str, date, time], datetime]
@@ -156,9 +157,9 @@ def _person(
 
 def _asked_today(doses: Sequence[Dose], site: str, now: datetime, wall: WallClock) -> datetime:
     """An hour before today's dose, else an hour ago, with the site's offset."""
-    reference = doses[-1].started_at if doses else now
+    reference = (doses[-1].started_at if doses else now).replace(second=0, microsecond=0)
     offset = wall(site, _local_date(site, now, wall), time(12)).tzinfo
-    return (reference - timedelta(hours=1)).astimezone(offset).replace(second=0, microsecond=0)
+    return elapsed(reference, timedelta(hours=-1)).astimezone(offset)
 
 
 def _local_date(site: str, now: datetime, wall: WallClock) -> date:
@@ -185,16 +186,15 @@ def _doses(
     count = phase["doses"]
     if not count:
         return ()
-    last = _last_series_start(phase, site, dice, now, wall)
-    starts = _starts_back(last, count, site, wall)
+    starts = _starts_back(_last_series_start(phase, site, dice, now, wall), count, site, wall)
     minutes = timedelta(minutes=INFUSION_MIN)
-    doses = [Dose(start, start + minutes) for start in starts]
+    doses = [Dose(start, elapsed(start, minutes)) for start in starts]
     if phase.get("running"):
         doses[-1] = Dose(starts[-1])
     if "booster" in phase:
         day = _local_date(site, now, wall) - timedelta(days=phase["booster"])
         start = wall(site, day, time(10, 0))
-        doses.append(Dose(start, start + minutes, is_booster=True))
+        doses.append(Dose(start, elapsed(start, minutes), is_booster=True))
     return tuple(doses)
 
 
@@ -360,7 +360,7 @@ def _readings(told: Mapping[str, Any], at: datetime) -> dict[str, list[Any]]:
 
 def _pair(reading: Mapping[str, Any], at: datetime, dice: Dice) -> list[dict[str, Any]]:
     """Two rested readings ten minutes apart."""
-    second = at + timedelta(minutes=10)
+    second = elapsed(at, timedelta(minutes=10))
     value = str(int(reading["value"]) + dice.between(-3, 3))
     return [dict(reading), {**reading, "value": value, "observed_at": second.isoformat()}]
 

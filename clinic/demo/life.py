@@ -8,7 +8,7 @@ holds is told again on the day, as staff would.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -215,7 +215,9 @@ class Life:
 
     def dose(self, number: int, dose: Dose) -> None:
         """Order, check, start, watch, stop, discharge; then integrate."""
-        start = dose.started_at
+        # In UTC: minutes before and after a dose are no minutes of a wall when the clocks change.
+        start = dose.started_at.astimezone(UTC)
+        stopped = dose.stopped_at and dose.stopped_at.astimezone(UTC)
         session = self._plan("dosing", start, number, minutes=150, room=self._room(dose))
         self._morning(session, start)
         self.at(start - timedelta(minutes=4))
@@ -233,14 +235,14 @@ class Life:
             key=uuid4(),
             by=self.by("nurse"),
         )
-        if dose.stopped_at is None:
+        if stopped is None:
             self._bind(session)
         dosing.start_infusion(authorization=authorization, key=uuid4(), by=self.by("nurse"))
-        self._watch(session, start, dose.stopped_at or self.now - timedelta(minutes=1))
-        if dose.stopped_at is not None and dose.stopped_at < self.now:
-            self.at(dose.stopped_at)
+        self._watch(session, start, stopped or self.now - timedelta(minutes=1))
+        if stopped is not None and stopped < self.now:
+            self.at(stopped)
             dosing.stop(session=session, id=uuid4(), by=self.by("nurse"))
-            self._recover(session, dose.stopped_at)
+            self._recover(session, stopped)
             self._integrate(number, start)
 
     def _room(self, dose: Dose) -> str:

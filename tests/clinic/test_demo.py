@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from datetime import date, time
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import transaction
 
 from clinic.audit import chain
 from clinic.course import actions as course_actions
 from clinic.course.models import Course, Referral
 from clinic.database import now
 from clinic.database import settings as database_settings
+from clinic.demo.clock import stepped
+from clinic.demo.life import Life
 from clinic.demo.management.commands import demo, seed
+from clinic.demo.places import build
 from clinic.dosing.models import Infusion
 from clinic.people import access
 from clinic.people.models import Site
@@ -26,6 +31,18 @@ from clinic.therapy.models import Note
 from kap import synth
 
 PHASES = ("referred", "running", "mid-series")
+WHEN = (
+    "2026-11-24T00:05-05:00",
+    "2026-11-24T03:30-05:00",
+    "2026-11-24T07:55-05:00",
+    "2026-11-24T12:00+00:00",
+    "2026-11-24T23:55-08:00",
+    "2026-11-24T23:55+00:00",
+    "2026-11-01T01:30-05:00",  # the second time that night
+    "2026-11-01T03:30-05:00",
+    "2027-03-14T03:30-04:00",
+    "2027-03-14T05:05-04:00",
+)
 
 
 @pytest.fixture
@@ -78,6 +95,33 @@ def test_invented_people_pass_the_real_gates(few: list[str]) -> None:
     assert now() >= before  # the clock is put back
     with pytest.raises(CommandError, match="has sites already"):
         call_command("seed")
+
+
+def of_today(at: datetime) -> list[synth.Person]:
+    """Return the people whose dose is of this day at each site, with that dose alone."""
+    cast = synth.people(seed.SEED, at, seed.wall)
+    today = [person for person in cast if person.phase in ("in-session", "discharged-today")]
+    return [replace(person, doses=person.doses[-1:]) for person in today]
+
+
+@pytest.mark.usefixtures("owner")
+def test_whenever_it_is_seeded_those_of_today_pass_every_gate() -> None:
+    """At midnight and noon of the sites and of UTC, and on the nights when the clocks change."""
+    course_actions.register_protocols()
+    for hour in WHEN:
+        at = datetime.fromisoformat(hour).astimezone(UTC)
+        with transaction.atomic():
+            places = build(write_sign_ins=False)
+            access.enter(access.worker("seed"))
+            people = of_today(at)
+            assert {person.site for person in people} == {"toronto", "vancouver"}
+            with stepped(at - timedelta(days=400)) as clock:
+                for person in people:
+                    Life(person, places, clock, at).live()
+            states = Infusion.objects.values_list("state", flat=True)
+            assert sorted(states) == ["running", "running", "stopped", "stopped"], hour
+            assert Infusion.objects.filter(discharged_at__isnull=False).count() == 2, hour
+            transaction.set_rollback(True)
 
 
 @pytest.mark.usefixtures("clone_database")

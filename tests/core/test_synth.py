@@ -36,6 +36,28 @@ def test_about_forty_people_stand_at_every_phase_in_both_cities_and_languages():
     assert {person.sex for person in CAST} == {"F", "M"}
 
 
+@pytest.mark.parametrize("night", ["2026-11-01", "2027-03-14"])
+@pytest.mark.parametrize("hours", range(9))
+def test_on_a_night_when_the_clocks_change_a_dose_lasts_as_long_as_on_any_other(night, hours):
+    zone = ZoneInfo("America/Toronto")
+
+    def wall(_site, day, at):
+        return datetime.combine(day, at, zone)
+
+    now = datetime.fromisoformat(f"{night}T04:30:00+00:00") + timedelta(hours=hours)
+    for person in synth.people(1, now, wall):
+        for dose in person.doses:
+            if dose.stopped_at is not None:
+                lasted = dose.stopped_at.astimezone(UTC) - dose.started_at.astimezone(UTC)
+                assert lasted == timedelta(minutes=synth.INFUSION_MIN)
+        pair = [datetime.fromisoformat(r["observed_at"]) for r in readings(person, "systolic")]
+        assert {later - earlier for earlier, later in pairwise(pair)} <= {timedelta(minutes=10)}
+
+
+def readings(person: synth.Person, name: str) -> list[dict]:
+    return person.chart["facts"].get(name, [])
+
+
 def test_names_are_hard_ones_long_single_and_full_of_diacritics():
     names = [person.name for person in CAST]
     assert len(set(names)) == len(names)
