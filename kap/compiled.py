@@ -102,9 +102,9 @@ def compile_formula(node: Formula, names: Names) -> Closure:
         case Not(part):
             return _not(compile_formula(part, names))
         case All(parts):
-            return _all([compile_formula(part, names) for part in parts])
+            return _all([_part(part, names) for part in parts])
         case AnyOf(parts):
-            return _any([compile_formula(part, names) for part in parts])
+            return _any([_part(part, names) for part in parts])
         case Member(fact, param):
             return _member(names.column(fact, ("number", "code")), names.parameter(param))
         case _:
@@ -123,11 +123,30 @@ def _not(part: Closure) -> Closure:
     return lambda look: 2 - part(look)
 
 
-def _all(parts: list[Closure]) -> Closure:
+# A part of `and` or `or`: a fact by its slot, itself (1) or negated (-1), else (0) a closure.
+_Part = tuple[int, int, Closure]
+
+
+def _part(node: Formula, names: Names) -> _Part:
+    """Return a part; a fact is read where it stands, which saves a call for most parts."""
+    match node:
+        case FactName():
+            return 1, names.column(node, ("bool",)).slot, compile_formula(node, names)
+        case Not(FactName() as fact):
+            return -1, names.column(fact, ("bool",)).slot, compile_formula(node, names)
+    return 0, 0, compile_formula(node, names)
+
+
+def _all(parts: list[_Part]) -> Closure:
     def closure(look: Slots) -> int:
-        least = 2
-        for part in parts:
-            truth = part(look)
+        least, values = 2, look.values
+        for sign, slot, part in parts:
+            if sign:
+                truth = (values[slot] or look.value(slot)).truth
+                if sign < 0:
+                    truth = 2 - truth
+            else:
+                truth = part(look)
             if not truth:
                 return 0
             if truth < least:
@@ -137,11 +156,16 @@ def _all(parts: list[Closure]) -> Closure:
     return closure
 
 
-def _any(parts: list[Closure]) -> Closure:
+def _any(parts: list[_Part]) -> Closure:
     def closure(look: Slots) -> int:
-        most = 0
-        for part in parts:
-            truth = part(look)
+        most, values = 0, look.values
+        for sign, slot, part in parts:
+            if sign:
+                truth = (values[slot] or look.value(slot)).truth
+                if sign < 0:
+                    truth = 2 - truth
+            else:
+                truth = part(look)
             if truth == 2:
                 return 2
             if truth > most:

@@ -36,8 +36,9 @@ def _sources(row: Row, key: str, shop: Workshop) -> tuple[FactType, ...]:
 
 def _newest(kinds: tuple[FactType, ...], look: Look) -> tuple[tuple[FactType, Fact], ...]:
     """Return the readings of `kinds` that are told, oldest first."""
-    told = [(kind, fact) for kind in kinds for fact in look.readings(kind.name)]
-    return tuple(sorted(told, key=lambda pair: pair[1].observed_at) if len(kinds) > 1 else told)
+    told = [(kind, readings) for kind in kinds if (readings := look.told.get(kind.name))]
+    pairs = [(kind, fact) for kind, readings in told for fact in readings]
+    return tuple(sorted(pairs, key=lambda pair: pair[1].observed_at) if len(told) > 1 else pairs)
 
 
 def _nth_last(place: int) -> Callable[[str, Row, Workshop], Derived]:
@@ -206,6 +207,7 @@ def _not_asked(guard: Callable[[Look], int] | None, look: Look) -> bool:
 
 
 NOT_APPLICABLE = unknown(Reason.NEVER_ASKED, ())  # behind a false guard: nobody needs to be asked
+_NOT_ON_FILE = Said(FALSE, ())
 
 
 def _days_since(key: str, row: Row, shop: Workshop) -> Derived:
@@ -317,8 +319,8 @@ def _on_file(key: str, row: Row, shop: Workshop) -> Derived:
 
     def read(look: Look) -> Value:
         # However old: an old bad result must be repeated, it does not go away by ageing.
-        told = [f for name in names for f in look.readings(name) if f.value is not None]
-        return Said(TRUE if told else FALSE, tuple(told))
+        told = [f for name in names for f in look.told.get(name, ()) if f.value is not None]
+        return Said(TRUE, tuple(told)) if told else _NOT_ON_FILE
 
     return Derived("bool", read, names)
 
