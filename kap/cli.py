@@ -161,6 +161,11 @@ def _add_protocol(commands: Any) -> None:
         "load a protocol and run its examples",
     )
     check.add_argument("protocol", metavar="ID[@VERSION] or FILE.toml")
+    _add_versions(protocol)
+
+
+def _add_versions(protocol: Any) -> None:
+    """Add what is asked of a version over many patients: prove, diff, replay."""
     prove = _command(
         protocol,
         "prove",

@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kap.cli_protocol import shipped
+from kap.cli_protocol import given_protocol
 from kap.terminal import BAD_DATA, NO, OK, Problem, read_text, tell, tell_json
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ def prove_protocol(asked: argparse.Namespace) -> int:
     if asked.write and proof.holds:
         path = Path(asked.write) / file_of(protocol)
         text = json.dumps(write_certificate(proof), indent=1, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        try:
+            path.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise Problem(f"{path}: {error.strerror}; name another folder", BAD_DATA) from error
     if asked.json:
         return tell_json(_as_json(proof), code)
     return tell(_lines(proof), code)
@@ -44,19 +47,6 @@ def prove_protocol(asked: argparse.Namespace) -> int:
 
 def _progress(name: str) -> None:
     print(f"  {name} ...", file=sys.stderr)
-
-
-def given_protocol(text: str) -> Protocol:
-    """Return a shipped protocol by ID[@VERSION], or that of a TOML file."""
-    from kap.protocol import parse_protocol
-    from kap.rule import ProtocolError
-
-    if not text.endswith(".toml"):
-        return shipped(text)
-    try:
-        return parse_protocol(read_text(text))
-    except ProtocolError as error:
-        raise Problem(f"{text}: {error}", BAD_DATA) from error
 
 
 def _as_json(proof: Proof) -> dict[str, object]:

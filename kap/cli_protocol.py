@@ -147,16 +147,8 @@ def protocol_show(asked: argparse.Namespace) -> int:
 def protocol_check(asked: argparse.Namespace) -> int:
     """Load a protocol, shipped or from a file, and run its in-file examples."""
     from kap.examples import check
-    from kap.protocol import parse_protocol
-    from kap.rule import ProtocolError
 
-    if asked.protocol.endswith(".toml"):
-        try:
-            protocol = parse_protocol(read_text(asked.protocol))
-        except ProtocolError as error:
-            raise Problem(f"{asked.protocol}: {error}", BAD_DATA) from error
-    else:
-        protocol = shipped(asked.protocol)
+    protocol = given_protocol(asked.protocol)
     failures = check(protocol)
     code = NO if failures else OK
     if asked.json:
@@ -193,6 +185,19 @@ def replay_decision(asked: argparse.Namespace) -> int:
     if told.facts_hash != now.facts_hash:
         lines.append("the chart stored beside it is not what the verdict read")
     return tell(lines, code)
+
+
+def given_protocol(text: str) -> Protocol:
+    """Return a shipped protocol by ID[@VERSION], or that of a TOML file."""
+    from kap.protocol import parse_protocol
+    from kap.rule import ProtocolError
+
+    if not text.endswith(".toml"):
+        return shipped(text)
+    try:
+        return parse_protocol(read_text(text))
+    except ProtocolError as error:
+        raise Problem(f"{text}: {error}", BAD_DATA) from error
 
 
 def shipped(text: str) -> Protocol:

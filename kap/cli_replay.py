@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from kap.cli_protocol import shipped
-from kap.terminal import BAD_DATA, NO, OK, USAGE, Problem, read_text, tell, tell_json
+from kap.cli_protocol import given_protocol
+from kap.terminal import BAD_DATA, NO, OK, USAGE, Problem, tell, tell_json
 
 if TYPE_CHECKING:
     from kap.protocol import Protocol
@@ -26,8 +26,8 @@ def replay_charts(asked: argparse.Namespace, clock: Clock) -> int:
     """
     from kap.replay_matrix import derived_otherwise, replayed
 
-    new = _protocol(asked.protocol)
-    old = None if asked.old is None else _protocol(asked.old)
+    new = given_protocol(asked.protocol)
+    old = None if asked.old is None else given_protocol(asked.old)
     protocols = (new,) if old is None else (new, old)
     for protocol in protocols:
         _demand_stage(protocol, asked.stage)
@@ -43,18 +43,6 @@ def replay_charts(asked: argparse.Namespace, clock: Clock) -> int:
     if asked.json:
         return tell_json(_as_json(found, asked, new, old, otherwise), code)
     return tell(_lines(found, asked, new, old, otherwise), code)
-
-
-def _protocol(text: str) -> Protocol:
-    from kap.protocol import parse_protocol
-    from kap.rule import ProtocolError
-
-    if not text.endswith(".toml"):
-        return shipped(text)
-    try:
-        return parse_protocol(read_text(text))
-    except ProtocolError as error:
-        raise Problem(f"{text}: {error}", BAD_DATA) from error
 
 
 def _demand_stage(protocol: Protocol, stage: str) -> None:

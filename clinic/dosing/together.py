@@ -52,5 +52,5 @@ class Together(Generic[A, R]):
     ) -> Sequence[R | Exception]:
         try:
             return await self._act([one for one, _ in asked])
-        except Exception as error:
+        except Exception as error:  # raised again by each who asked
             return [error] * len(asked)

@@ -275,7 +275,7 @@ def _record(
     try:
         with transaction.atomic():
             dosing.record_heard(heard=[one for _, one in heard.values()])
-    except Exception as error:
+    except Exception as error:  # of one message alone: set aside, and the listener lives on
         if len(heard) > 1 or faults.is_away(error) or faults.is_passing(error):
             raise
         [(key, (message, _))] = heard.items()

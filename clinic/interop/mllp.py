@@ -99,7 +99,7 @@ class Listener:
         """Store what waits together; None (no acknowledgement) when that failed."""
         try:
             return await self.store(arrived)
-        except Exception as error:
+        except Exception as error:  # no connection may end the listener of the others
             log.error("messages were not stored: %s", type(error).__name__)
             return [None] * len(arrived)
 

@@ -216,7 +216,7 @@ def rule(
 
 
 AGAIN = 'reask = "tomorrow"'
-TODO = 'conditions = [{ text = "rest first", owner = "nurse", due = "start" }]'
+TO_DO = 'conditions = [{ text = "rest first", owner = "nurse", due = "start" }]'
 
 
 def example(given: str, expect: str) -> str:
@@ -238,7 +238,7 @@ RULES = "".join(
         rule("R-HAND", "R", 'when = "left_handed"', "defer", AGAIN,
              example("left_handed = true", "defer")),
         rule("BP-SOFT", "P", 'when = "systolic_mean > param.soft_sbp"', "eligible_with_conditions",
-             TODO, example("systolic_mean = 140.5", "speaks")),
+             TO_DO, example("systolic_mean = 140.5", "speaks")),
         rule("IND", "R", 'require = "indication in param.listed"', "defer", AGAIN,
              example('indication = "OCD"', "defer")),
         rule("I-AGE", "I", 'needs = ["age"]\nonly_if = "symptom"', "need_more_information",

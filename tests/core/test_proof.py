@@ -37,7 +37,7 @@ from tests.core.small_protocol import (
     PARAMS,
     RULES,
     STAGES,
-    TODO,
+    TO_DO,
     rule,
     small,
 )
@@ -125,7 +125,7 @@ def test_the_small_protocol_holds():
 
 
 def test_an_absolute_that_lets_start_is_found_with_its_patient():
-    soft = rule("A-SOFT", "A", 'when = "aneurysm"', "eligible_with_conditions", TODO)
+    soft = rule("A-SOFT", "A", 'when = "aneurysm"', "eligible_with_conditions", TO_DO)
     found = failing(small(BASE + soft))
     assert set(found) == {"absolute", "override"}
     (patient,) = found["absolute"]
@@ -208,7 +208,7 @@ def test_an_exception_that_nothing_needs_is_found(monkeypatch):
 
 
 def test_no_certificate_is_written_of_what_does_not_hold():
-    soft = rule("A-SOFT", "A", 'when = "aneurysm"', "eligible_with_conditions", TODO)
+    soft = rule("A-SOFT", "A", 'when = "aneurysm"', "eligible_with_conditions", TO_DO)
     with pytest.raises(ProtocolError, match=r"not proven \(absolute, override\)"):
         write_certificate(prove(small(BASE + soft)))
 
@@ -359,6 +359,13 @@ def test_the_command_proves_says_the_limit_and_writes_the_certificate(capsys, tm
     kept = resources.files("kap").joinpath("protocols", file_of(shipped(SHIPPED[0])))
     written = json.loads((tmp_path / name / f"{version}.certificate.json").read_text("utf-8"))
     assert written["digest"] == json.loads(kept.read_text("utf-8"))["digest"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(capsys, tmp_path):
+    assert cli.main(["protocol", "prove", SHIPPED[0], "--write", str(tmp_path / "none")]) == 4
+    said = capsys.readouterr().err
+    assert "No such file or directory; name another folder" in said
+    assert "Traceback" not in said
 
 
 def test_the_command_shows_the_patient_in_whom_a_file_fails(capsys, tmp_path):

@@ -29,7 +29,7 @@ def take(arrived: Sequence[Arrival]) -> list[Answers]:
     """
     try:
         return _stored(arrived)
-    except Exception as error:
+    except Exception as error:  # told and not acknowledged: the sender sends it again
         if faults.is_away(error):
             log.error("messages were not stored and not acknowledged: %s", faults.told(error))
             connection.close()
@@ -43,7 +43,7 @@ def take(arrived: Sequence[Arrival]) -> list[Answers]:
 def _alone(arrival: Arrival) -> list[Answers]:
     try:
         return _stored([arrival])
-    except Exception as error:
+    except Exception as error:  # the same; its neighbours are taken
         log.error("a message was not stored and not acknowledged: %s", faults.told(error))
         if faults.is_away(error):
             connection.close()
