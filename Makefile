@@ -63,7 +63,12 @@ lock: setup  ## write requirements.txt anew from pyproject.toml (--upgrade: LOCK
 	.venv/bin/uv pip compile --quiet --universal --no-build --generate-hashes --no-header --no-annotate \
 	    $(LOCK) pyproject.toml --extra clinic --extra proof --extra registry --extra dev --output-file requirements.txt
 
-bench: setup  ## measure, and write docs/benchmarks.md
+# The engines that stand beside ours, by their names; they are needed for nothing else.
+.venv/peers: .venv/installed
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
+	@touch $@
+
+bench: setup .venv/peers  ## measure, and write docs/benchmarks.md
 	$(PYTHON) -m tests.bench
 
 tour: setup chromium  ## walk the nine steps in Chromium, and save a picture of each in docs/tour
