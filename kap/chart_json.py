@@ -22,7 +22,7 @@ from kap.known import (
     Source,
     Trial,
 )
-from kap.moment import MomentError, instant, span
+from kap.moment import MomentError, instant, span, with_offset
 
 STATUSES = ("active", "past", "refuted", "family")
 KINDS = ("allergy", "intolerance")
@@ -53,7 +53,8 @@ def _readings(name: str, rows: Any, facts: Mapping[str, FactType]) -> tuple[Fact
     if name not in facts or facts[name].type == "list":
         raise ChartError(f"facts.{name}: no such fact{_near(name, facts)}")
     listed = rows if isinstance(rows, list) else [rows]
-    return tuple(_reading(f"facts.{name}", row, facts[name]) for row in listed)
+    key, kind = f"facts.{name}", facts[name]
+    return tuple(_reading(key, row, kind) for row in listed)
 
 
 def _reading(key: str, row: Any, kind: FactType) -> Fact:
@@ -64,12 +65,24 @@ def _reading(key: str, row: Any, kind: FactType) -> Fact:
         name=kind.name,
         value=value,
         unit=row.get("unit", "") if value is not None else "",
-        observed_at=_instant(f"{key}.observed_at", row.get("observed_at")),
-        recorded_at=None if recorded is None else _instant(f"{key}.recorded_at", recorded),
-        source=_one_of(f"{key}.source", row.get("source"), Source),
-        id=_text(f"{key}.id", row.get("id", "")),
+        observed_at=_instant(key, row.get("observed_at"), ".observed_at"),
+        recorded_at=None if recorded is None else _instant(key, recorded, ".recorded_at"),
+        source=_source(key, row.get("source")),
+        id=_text(key, row.get("id", ""), ".id"),
         reason=_reason(key, row),
     )
+
+
+# By their names: looked up for every reading of a chart, of which there are hundreds.
+_SOURCES: Mapping[str, Source] = {source.value: source for source in Source}
+
+
+def _source(key: str, value: Any) -> Source:
+    found = _SOURCES.get(value) if isinstance(value, str) else None
+    if found is None:
+        names = ", ".join(_SOURCES)
+        raise ChartError(f"{key}.source: {value!r}; write one of {names}")
+    return found
 
 
 def _reason(key: str, row: Mapping[str, Any]) -> Reason | None:
@@ -86,42 +99,47 @@ def _value(key: str, row: Mapping[str, Any], kind: FactType) -> FactValue:
         return None
     if kind.type == "number":
         try:
-            return kind.accept(number(f"{key}.value", value), row.get("unit"))
+            return kind.accept(number(key, value, ".value"), row.get("unit"))
         except FactError as problem:
             raise ChartError(f"facts.{problem}") from None
     if "unit" in row:
         raise ChartError(f"{key}.unit: {row['unit']!r}; a {kind.type} has no unit, leave it out")
-    return _READERS[kind.type](f"{key}.value", value)
+    return _READERS[kind.type](key, value, ".value")
 
 
-def _bool(key: str, value: Any) -> bool:
+def _bool(key: str, value: Any, part: str = "") -> bool:
     if isinstance(value, bool):
         return value
-    raise ChartError(f"{key}: {value!r}; write true or false, or a reason instead of the value")
+    raise ChartError(
+        f"{key}{part}: {value!r}; write true or false, or a reason instead of the value"
+    )
 
 
-def _date(key: str, value: Any) -> date | str:
+def _date(key: str, value: Any, part: str = "") -> date | str:
     try:
-        first, last = span(_text(key, value))
+        first, last = span(_text(key, value, part))
     except MomentError as problem:
-        raise ChartError(f"{key}: {problem}") from None
+        raise ChartError(f"{key}{part}: {problem}") from None
     return first if first == last else str(value)
 
 
-def _instant(key: str, value: Any) -> datetime:
+def _instant(key: str, value: Any, part: str = "") -> datetime:
+    """Return an instant from ISO text with its offset, or from a datetime that has one."""
     try:
-        return instant(_text(key, value))
+        if isinstance(value, datetime):
+            return with_offset(value)
+        return instant(_text(key, value, part))
     except MomentError as problem:
-        raise ChartError(f"{key}: {problem}") from None
+        raise ChartError(f"{key}{part}: {problem}") from None
 
 
-def _text(key: str, value: Any) -> str:
+def _text(key: str, value: Any, part: str = "") -> str:
     if isinstance(value, str):
         return value
-    raise ChartError(f"{key}: {value!r}; write a text")
+    raise ChartError(f"{key}{part}: {value!r}; write a text")
 
 
-_READERS: Mapping[str, Callable[[str, Any], FactValue]] = {
+_READERS: Mapping[str, Callable[[str, Any, str], FactValue]] = {
     "bool": _bool,
     "date": _date,
     "instant": _instant,
@@ -129,16 +147,16 @@ _READERS: Mapping[str, Callable[[str, Any], FactValue]] = {
 }
 
 
-def number(key: str, value: Any) -> Decimal:
+def number(key: str, value: Any, part: str = "") -> Decimal:
     """Return an exact number from int, Decimal or text; a binary float is refused."""
     if isinstance(value, float):
-        raise ChartError(f"{key}: {value!r} is a binary float; write the number as text")
+        raise ChartError(f"{key}{part}: {value!r} is a binary float; write the number as text")
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ChartError(f"{key}: {value!r} is no number")
+        raise ChartError(f"{key}{part}: {value!r} is no number")
     try:
         return Decimal(value)
     except InvalidOperation:
-        raise ChartError(f"{key}: {value!r} is no number; write it as 68.0") from None
+        raise ChartError(f"{key}{part}: {value!r} is no number; write it as 68.0") from None
 
 
 # --- lists --------------------------------------------------------------------------------------

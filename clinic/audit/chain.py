@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from django.db.models import OuterRef, Subquery
 from django.db.models.functions import Coalesce
@@ -64,7 +65,28 @@ class Chain:
         return self.head.seq - self.before
 
 
-def canonical(event: Event) -> bytes:
+class Chained(NamedTuple):
+    """An event as a walk reads it, without making a model of each: what is in its hash."""
+
+    pk: int
+    recorded_at: datetime
+    site_id: str
+    actor: str
+    role: str
+    purpose: str
+    action: str
+    patient_id: UUID | None
+    object_kind: str
+    object_id: str
+    outcome: str
+    request: UUID
+    detail: Mapping[str, Any]
+
+
+CHAINED = tuple(f"event__{name}" for name in Chained._fields)
+
+
+def canonical(event: Event | Chained) -> bytes:
     """Return the event as the bytes that are chained: sorted keys, no spaces, UTC instants."""
     row = {
         "id": event.pk,
@@ -83,7 +105,7 @@ def canonical(event: Event) -> bytes:
     return json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def link(previous: str, event: Event) -> str:
+def link(previous: str, event: Event | Chained) -> str:
     """Return the chain's next hash: SHA-256(previous hash, canonical event)."""
     return hashlib.sha256(previous.encode() + canonical(event)).hexdigest()
 
@@ -149,14 +171,14 @@ def walk_on(site: str, start: Place, last: int) -> Place | Broken:
     """Look at the links from `start`, itself too, to number `last`; return the place reached."""
     links = Seal.objects.filter(site_id=site, seq__range=(max(start.seq, 1), last))
     place = Place(start.seq - 1, "") if start.seq else START
-    for sealed in links.order_by("seq").select_related("event").iterator():
-        if sealed.seq != place.seq + 1:
+    for seq, sealed, *row in links.order_by("seq").values_list("seq", "hash", *CHAINED).iterator():
+        if seq != place.seq + 1:
             break
-        is_start = sealed.seq == start.seq
-        wanted = start.hash if is_start else link(place.hash, sealed.event)
-        if wanted != sealed.hash:
-            return Broken(site, sealed.seq, f"event {sealed.event_id} is not what was sealed")
-        place = Place(sealed.seq, sealed.hash)
+        event = Chained(*row)
+        wanted = start.hash if seq == start.seq else link(place.hash, event)
+        if wanted != sealed:
+            return Broken(site, seq, f"event {event.pk} is not what was sealed")
+        place = Place(seq, sealed)
     if place.seq < last:
         return Broken(site, place.seq + 1, f"link {place.seq + 1} of {last} is missing")
     return place

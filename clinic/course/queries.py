@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connection
@@ -30,6 +28,7 @@ from clinic.course.models import (
     Task,
     Trial,
 )
+from clinic.course.told import told
 from clinic.people.models import Patient, Site
 from kap.chart import Chart, Moment
 from kap.protocol import Protocol, load
@@ -99,60 +98,16 @@ def chart(patient: Patient, at: datetime, *more: Mapping[str, Any]) -> Chart:
     `more` are readings that are not rows: the plan an order page asks about, or the slot of a
     session, as `{"name", "value", "unit", "observed_at", "source"}`.
     """
-    told = _told([patient.pk], at)[patient.pk]
+    known = told([patient.pk], at)[patient.pk]
     for each in more:
         rest = {key: value for key, value in each.items() if key != "name"}
-        told["facts"].setdefault(str(each["name"]), []).append(rest)
-    return Chart.from_json(told)
+        known["facts"].setdefault(str(each["name"]), []).append(rest)
+    return Chart.from_json(known)
 
 
 def charts(patients: Iterable[UUID], at: datetime) -> dict[UUID, Chart]:
     """Return everything known about each patient at `at`, in as many queries as for one."""
-    return {patient: Chart.from_json(told) for patient, told in _told(set(patients), at).items()}
-
-
-def _told(patients: Collection[UUID], at: datetime) -> dict[UUID, dict[str, Any]]:
-    """Return each patient's chart as the core reads it: numbers are text, so that they are exact.
-
-    Rows, not models: a chart has hundreds, and a gate is asked many times an hour.
-    """
-    found: dict[UUID, dict[str, Any]] = {patient: {"facts": {}} for patient in patients}
-    facts = _standing(at).filter(patient_id__in=patients)
-    for patient, name, zone, *fact in facts.values_list(
-        "patient_id", "name", "site__zone", *FACT_COLUMNS
-    ):
-        found[patient]["facts"].setdefault(name, []).append(_reading(ZoneInfo(zone), *fact))
-    for patient, kind, reviewed in _lists(patients, at):
-        found[patient][kind] = reviewed
-    return found
-
-
-FACT_COLUMNS = ("id", "value", "unit", "observed_at", "recorded_at", "source", "reason")
-
-
-def _reading(
-    zone: ZoneInfo,
-    id: UUID,
-    value: Any,
-    unit: str,
-    observed_at: datetime,
-    recorded_at: datetime,
-    source: str,
-    reason: str,
-) -> dict[str, Any]:
-    """Return a fact as the core reads it: in its site's zone, whose offset says the local date."""
-    reading: dict[str, Any] = {
-        "value": value,
-        "observed_at": observed_at.astimezone(zone).isoformat(),
-        "recorded_at": recorded_at.isoformat(),
-        "source": source,
-        "id": str(id),
-    }
-    if unit:
-        reading["unit"] = unit
-    if reason:
-        reading["reason"] = reason
-    return reading
+    return {patient: Chart.from_json(known) for patient, known in told(set(patients), at).items()}
 
 
 def latest_reviews(patient: Patient, at: datetime) -> dict[str, ListReview]:
@@ -166,67 +121,18 @@ def _newest_reviews(patients: Collection[UUID], at: datetime) -> QuerySet[ListRe
     return newest.distinct("patient_id", "kind")
 
 
-def _lists(patients: Collection[UUID], at: datetime) -> Iterator[tuple[UUID, str, dict[str, Any]]]:
-    """Yield (patient, kind, list) of the newest reviews: one query, and one for each kind."""
-    reviews = _newest_reviews(patients, at).values_list(
-        "pk", "patient_id", "kind", "reviewed_at", "site__zone", "complete"
-    )
-    by_kind: dict[str, dict[UUID, list[dict[str, Any]]]] = {}
-    rows = list(reviews)
-    for review, _patient, kind, *_rest in rows:
-        by_kind.setdefault(kind, {})[review] = []
-    for kind, items in by_kind.items():
-        _fill(kind, items)
-    for review, patient, kind, reviewed_at, zone, complete in rows:
-        told = {
-            "reviewed_at": reviewed_at.astimezone(ZoneInfo(zone)).isoformat(),
-            "complete": complete,
-            "items": by_kind[kind][review],
-        }
-        yield patient, kind, told
-
-
-def _fill(kind: str, items: dict[UUID, list[dict[str, Any]]]) -> None:
-    """Add to each review of `items` its rows, in the order they were written."""
-    model, columns = ITEMS[kind]
-    rows = model._default_manager.filter(review_id__in=items).order_by("recorded_at", "id")
-    for review, id, *values in rows.values_list("review_id", "id", *columns):
-        told = {name: _plain(value) for name, value in zip(columns, values, strict=True)}
-        known = {name: value for name, value in told.items() if value not in (None, "")}
-        items[review].append(known | {"id": str(id)})
-
-
-ITEMS: Mapping[str, tuple[type[ListItem], tuple[str, ...]]] = {
-    "conditions": (Condition, ("system", "code", "status", "onset")),
-    "medications": (Medication, ("atc", "name", "mg_per_day", "prn", "since", "last_taken")),
-    "allergies": (Allergy, ("code", "kind")),
-    "antidepressant_trials": (
-        Trial,
-        (
-            "atc",
-            "mg_per_day",
-            "weeks",
-            "adherent",
-            "stopped_for_intolerance",
-            "current_episode",
-            "judged",
-        ),
-    ),
+LISTED: Mapping[str, type[ListItem]] = {
+    "conditions": Condition,
+    "medications": Medication,
+    "allergies": Allergy,
+    "antidepressant_trials": Trial,
 }
 
 
 def items_of(review: ListReview) -> Iterable[ListItem]:
     """Return the rows of a reviewed list, in the order they were written."""
-    model = ITEMS[review.kind][0]
+    model = LISTED[review.kind]
     return model._default_manager.filter(review=review).order_by("recorded_at", "id")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
-    return value
 
 
 def verdict(

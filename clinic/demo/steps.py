@@ -63,7 +63,7 @@ class Steps:
                 if unknown.fact in known and vocabulary()[unknown.fact].type != "list"
             ],
         )
-        if any(unknown.fact in course_queries.ITEMS for unknown in verdict.unknowns):
+        if any(unknown.fact in course_queries.LISTED for unknown in verdict.unknowns):
             self._review_lists(at)
 
     def _record(self, session: Session | None, readings: Iterable[Reading]) -> None:

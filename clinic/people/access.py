@@ -129,8 +129,7 @@ def staff_author(
     staff: Staff, allowed: tuple[str, ...], purpose: str = "treatment"
 ) -> Author | None:
     """Return `staff` acting in an allowed role, at the sites where they hold one; else None."""
-    every = list(staff.roles.all())
-    held = [role for role in every if role.role in allowed or SIGNED_IN in allowed]
+    held = [role for role in staff.held if role.role in allowed or SIGNED_IN in allowed]
     if not held:
         return None
     first = min(held, key=lambda r: allowed.index(r.role) if r.role in allowed else len(allowed))
@@ -139,7 +138,7 @@ def staff_author(
         id=f"staff:{staff.pk}",
         name=staff.name,
         role=first.role,
-        roles=frozenset(role.role for role in every if role.site_id in sites),
+        roles=frozenset(role.role for role in staff.held if role.site_id in sites),
         sites=tuple(sorted(sites)),
         purpose=purpose,
         request=uuid.uuid4(),

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from clinic.guard import Recorded
@@ -51,6 +52,11 @@ class Staff(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @cached_property
+    def held(self) -> tuple[Role, ...]:
+        """Every role held when first asked, with its site."""
+        return tuple(self.roles.select_related("site"))
 
 
 class HeldRoles(models.Manager["Role"]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -52,10 +53,15 @@ def instant(at: Any, zone: str, reader_zone: str = "") -> Instant | None:
     moment = _moment(at)
     if moment is None:
         return None
+    return _told(moment.astimezone(UTC), zone, reader_zone, get_language())
+
+
+@lru_cache(maxsize=4096)  # a page of readings says the same few instants again and again
+def _told(moment: datetime, zone: str, reader_zone: str, _language: str | None) -> Instant:
     here = _wall(moment, zone)
     reader = _wall(moment, reader_zone) if reader_zone and reader_zone != zone else ""
     clock = _clock(moment.astimezone(ZoneInfo(zone) if zone else UTC))
-    return Instant(moment.astimezone(UTC).isoformat(), here, reader, clock)
+    return Instant(moment.isoformat(), here, reader, clock)
 
 
 def _moment(at: Any) -> datetime | None:

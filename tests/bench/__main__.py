@@ -1,7 +1,8 @@
 """`python -m tests.bench`: measure, print, and write docs/benchmarks.md.
 
-`--quick` (a few repetitions), `--only stream` (from socket to screen alone) and `--only core`
-(other engines, registries, questions) print and write nothing: the page is of one whole run.
+`--quick` (a few repetitions), `--only stream` (from socket to screen alone), `--only pages` and
+`--only core` (other engines, registries, questions) print and write nothing: the page is of one
+whole run.
 """
 
 from __future__ import annotations
@@ -83,6 +84,23 @@ def measure_stream(size: Size) -> list[stream.Rate]:
                 return _rates(beds.prepare(pages.SITE, size.beds), size, browser)
 
 
+def measure_pages(size: Size) -> list[pages.PageTime]:
+    """Return what each page took, on a demonstration made for it."""
+    with ground.folder():
+        _first_start()
+        from clinic.database import running_server
+
+        with running_server():
+            os.environ["CLINIC_PROCESS"] = "owner"  # as above
+            import django
+
+            django.setup()
+            main_pages = pages.main_pages()
+            with ground.process("serve") as serving:
+                ground.until_healthy(serving)
+                return pages.measure(main_pages, size.requests)
+
+
 def _first_start() -> float:
     say("a demonstration's first start: this takes a few minutes")
     began = time.perf_counter()
@@ -142,13 +160,16 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="a few repetitions, nothing written")
     parser.add_argument(
-        "--only", choices=["stream", "core"], help="one part alone, nothing written"
+        "--only", choices=["stream", "pages", "core"], help="one part alone, nothing written"
     )
     given = parser.parse_args()
     size = QUICK if given.quick else Size()
     if given.only == "core":
         lines = [*report.engines(engines.measure()), *report.replays(replays.measure())]
         print("\n".join([*lines, str(ask.measure())]))
+        return
+    if given.only == "pages":
+        print("\n".join(report.pages(measure_pages(size))))
         return
     if given.only:
         print("\n".join(report.rates(measure_stream(size))))

@@ -48,7 +48,7 @@ def page(run: Run) -> str:
             "## Machine and command",
             "",
             *_table(("what", "value"), run.ground.items()),
-            *_pages(run.pages),
+            *pages(run.pages),
             *rates(run.rates),
             *_ask(run.ask),
             *replays(run.replay),
@@ -177,7 +177,7 @@ def _verdict(*, is_met: bool) -> str:
     return "met" if is_met else "NOT met"
 
 
-def _pages(found: Sequence[PageTime]) -> list[str]:
+def pages(found: Sequence[PageTime]) -> list[str]:
     slow = [one.name for one in found if one.ms.p95 > PAGE_P95_MS]
     said = _verdict(is_met=not slow) + (f" by {', '.join(slow)}" if slow else "")
     return [

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from django import forms, template
-from django.forms.boundfield import BoundField, BoundWidget
+from django.forms.boundfield import BoundField
+from django.forms.utils import flatatt
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -180,14 +183,10 @@ def standing(context: template.Context) -> tuple[Any, ...]:
 
 
 def _roles(context: template.Context) -> tuple[Any, ...]:
-    """Return every role of the person signed in, read once a request."""
+    """Return every role of the person signed in."""
     request: Any = context.get("request")
     staff = getattr(getattr(request, "user", None), "staff", None)
-    if staff is None:
-        return ()
-    if not hasattr(request, "held_roles"):
-        request.held_roles = tuple(staff.roles.select_related("site"))
-    return cast(tuple[Any, ...], request.held_roles)
+    return () if staff is None else cast(tuple[Any, ...], staff.held)
 
 
 @register.simple_tag(takes_context=True)
@@ -270,5 +269,10 @@ def _options(field: BoundField, place: str) -> tuple[Option, ...]:
     widget = field.field.widget
     attrs = {"id": place, **({"required": True} if field.field.required else {})}
     parts = widget.subwidgets(field.html_name, field.value(), attrs=attrs)
-    bound = [BoundWidget(widget, data, field.form.renderer) for data in parts]
-    return tuple(Option(each.tag(), each.choice_label) for each in bound)
+    return tuple(Option(_input(data), data["label"]) for data in parts)
+
+
+def _input(data: Mapping[str, Any]) -> SafeString:
+    """Return a radio button or tick box as Django's own widget writes it, without its templates."""
+    told = {"type": data["type"], "name": data["name"], "value": data["value"]}
+    return format_html("<input{}>", flatatt(told | data["attrs"]))

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
+from django.db import connection, transaction
 
 from clinic.audit import actions as audit
+from clinic.audit.models import Event
 from clinic.database import now
 from clinic.demo.clock import stepped
 from clinic.demo.life import Life
@@ -38,6 +39,9 @@ class Command(BaseCommand):
             self._invent(places, now())
         while audit.seal():
             pass
+        audit.walk(links=Event.objects.count())  # as the watch of a running clinic would have
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")  # so many rows at once: the server has not counted them yet
 
     def _invent(self, places: Any, at: datetime) -> None:
         people = synth.people(SEED, at, wall)
