@@ -232,7 +232,15 @@ class Fact(SiteRow):
     )
 
     class Meta:
-        indexes = [models.Index(fields=["patient", "name", "observed_at"], name="course_fact_name")]
+        indexes = [
+            models.Index(fields=["patient", "name", "observed_at"], name="course_fact_name"),
+            # Few rows correct another: what stands is found without a look at each of the rest.
+            models.Index(
+                fields=["corrects"],
+                condition=Q(corrects__isnull=False),
+                name="course_fact_corrects",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(value__isnull=False, reason="")

@@ -220,6 +220,9 @@ class Observation(SiteRow):
         indexes = [
             models.Index(fields=["session", "vital", "observed_at"], name="dosing_obs_latest"),
             models.Index(fields=["session", "seq"], name="dosing_obs_seq"),
+            models.Index(
+                fields=["corrects"], condition=Q(corrects__isnull=False), name="dosing_obs_corrects"
+            ),
         ]
 
 
