@@ -53,6 +53,8 @@ class Chart:
     allergies: ReviewedList[Allergy] | None = None
     antidepressant_trials: ReviewedList[Trial] | None = None
     latest: datetime | None = field(init=False, repr=False, compare=False)  # of all readings
+    # `facts` as they lie, not to be changed: quicker to read than through the read-only view
+    told: dict[str, tuple[Fact, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         ordered = {name: tuple(sorted(told, key=_when)) for name, told in self.facts.items()}
@@ -61,6 +63,7 @@ class Chart:
             if strangers:
                 raise ChartError(f"{', '.join(sorted(strangers))} is filed under {name}")
         object.__setattr__(self, "facts", MappingProxyType(ordered))
+        object.__setattr__(self, "told", ordered)
         ends = (told[-1].observed_at for told in ordered.values() if told)
         object.__setattr__(self, "latest", max(ends, default=None))
 

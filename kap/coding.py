@@ -14,6 +14,7 @@ from typing import Any
 Prefixes = Mapping[str, str]  # prefix -> "assert" | "ask" | "except"
 
 
+@lru_cache(maxsize=4096)
 def plain_code(code: str) -> str:
     """Return a code without points and spaces, in capitals, as prefixes are compared."""
     return code.replace(".", "").replace(" ", "").upper()
@@ -64,9 +65,12 @@ class Touch:
         found: dict[str, tuple[str, tuple[Any, ...]]] = {}
         for item in items:
             for fact, kind in self.said_of(item):
-                before_kind, evidence = found.get(fact, (kind, ()))
+                if fact not in found:
+                    found[fact] = kind, (item,)
+                    continue
+                before_kind, evidence = found[fact]
                 stronger = "assert" if "assert" in (kind, before_kind) else "ask"
-                found[fact] = (stronger, (*evidence, item))
+                found[fact] = stronger, (*evidence, item)
         return found
 
 
@@ -97,11 +101,15 @@ def _touch(name: str, entries: tuple[FactCodes, ...]) -> Touch:
 def item_code(name: str, item: Any) -> tuple[str, str]:
     """Return (code, status) of a list item; "" is one that cannot be coded."""
     if name == "conditions":
-        known = item.system.upper().startswith("ICD-10")
-        return (plain_code(item.code) if known else ""), item.status
+        return (plain_code(item.code) if _is_icd10(item.system) else ""), item.status
     if name == "allergies":
         return plain_code(item.code), "active" if item.kind == "allergy" else "refuted"
     return plain_code(item.atc), "active"
+
+
+@lru_cache(maxsize=256)
+def _is_icd10(system: str) -> bool:
+    return system.upper().startswith("ICD-10")
 
 
 def row_touch(tags: Mapping[str, str]) -> Touch:

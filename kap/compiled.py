@@ -102,9 +102,11 @@ def compile_formula(node: Formula, names: Names) -> Closure:
         case Not(part):
             return _not(compile_formula(part, names))
         case All(parts):
-            return _all([_part(part, names) for part in parts])
+            found = [_part(part, names) for part in parts]
+            return _all_true(_slots(found)) if _are_facts(found) else _all(found)
         case AnyOf(parts):
-            return _any([_part(part, names) for part in parts])
+            found = [_part(part, names) for part in parts]
+            return _any_true(_slots(found)) if _are_facts(found) else _any(found)
         case Member(fact, param):
             return _member(names.column(fact, ("number", "code")), names.parameter(param))
         case _:
@@ -135,6 +137,46 @@ def _part(node: Formula, names: Names) -> _Part:
         case Not(FactName() as fact):
             return -1, names.column(fact, ("bool",)).slot, compile_formula(node, names)
     return 0, 0, compile_formula(node, names)
+
+
+def _are_facts(parts: list[_Part]) -> bool:
+    return all(sign == 1 for sign, _, _ in parts)
+
+
+def _slots(parts: list[_Part]) -> tuple[int, ...]:
+    return tuple(slot for _, slot, _ in parts)
+
+
+def _all_true(slots: tuple[int, ...]) -> Closure:
+    """Return the closure of `a and b and ...`, each a fact: read where they stand."""
+
+    def closure(look: Slots) -> int:
+        least, values = 2, look.values
+        for slot in slots:
+            truth = (values[slot] or look.value(slot)).truth
+            if not truth:
+                return 0
+            if truth < least:
+                least = truth
+        return least
+
+    return closure
+
+
+def _any_true(slots: tuple[int, ...]) -> Closure:
+    """Return the closure of `a or b or ...`, each a fact."""
+
+    def closure(look: Slots) -> int:
+        most, values = 0, look.values
+        for slot in slots:
+            truth = (values[slot] or look.value(slot)).truth
+            if truth == 2:
+                return 2
+            if truth > most:
+                most = truth
+        return most
+
+    return closure
 
 
 def _all(parts: list[_Part]) -> Closure:
@@ -277,7 +319,10 @@ _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 def _one_fact(scaled: dict[int, Fraction], constant: Fraction, op: str) -> Closure:
     ((slot, factor),) = scaled.items()
     edge = -constant / factor  # `fact op edge`, the edge in steps, turned round when factor < 0
-    return _bounded(_read_one(slot), _FLIPPED[op] if factor < 0 else op, edge)
+    op = _FLIPPED[op] if factor < 0 else op
+    if op in ("==", "!="):
+        return _bounded(_read_one(slot), op, edge)
+    return _ordered_one(slot, *_order(op, edge))
 
 
 def _many_facts(scaled: dict[int, Fraction], constant: Fraction, op: str) -> Closure:
@@ -327,25 +372,39 @@ def _read_sum(terms: tuple[tuple[int, int], ...]) -> Reader:
 
 def _bounded(read: Reader, op: str, edge: Fraction) -> Closure:
     """Return the closure of `number op edge`; over integers every order is "below some bound"."""
-    match op:
-        case "<":
-            return _ordered(read, ceil(edge), below=2, above=0)
-        case "<=":
-            return _ordered(read, floor(edge) + 1, below=2, above=0)
-        case ">=":
-            return _ordered(read, ceil(edge), below=0, above=2)
-        case ">":
-            return _ordered(read, floor(edge) + 1, below=0, above=2)
-        case "==":
-            return _equal(read, edge)
-    return _not(_equal(read, edge))
+    if op == "==":
+        return _equal(read, edge)
+    if op == "!=":
+        return _not(_equal(read, edge))
+    return _ordered(read, *_order(op, edge))
 
 
-def _ordered(read: Reader, bound: int, *, below: int, above: int) -> Closure:
+def _order(op: str, edge: Fraction) -> tuple[int, int, int]:
+    """Return the bound, and what `number op edge` is under it and from it on."""
+    bound = ceil(edge) if op in ("<", ">=") else floor(edge) + 1
+    return (bound, 2, 0) if op in ("<", "<=") else (bound, 0, 2)
+
+
+def _ordered(read: Reader, bound: int, below: int, above: int) -> Closure:
     """Return the closure that is `below` under the bound, and `above` on it and over it."""
 
     def closure(look: Slots) -> int:
         seen = read(look)
+        low, high = seen.low, seen.high
+        if low is None or high is None:
+            return 1
+        if high < bound:
+            return below
+        return above if low >= bound else 1
+
+    return closure
+
+
+def _ordered_one(slot: int, bound: int, below: int, above: int) -> Closure:
+    """Return the same of one fact, read where it stands: most comparisons are of one."""
+
+    def closure(look: Slots) -> int:
+        seen = look.values[slot] or look.value(slot)
         low, high = seen.low, seen.high
         if low is None or high is None:
             return 1

@@ -17,7 +17,6 @@ from kap.derive_lists import any_code, class_of, sum_equivalent, trials_adequate
 from kap.evidence import Look, steps_of
 from kap.facts import FactType, steps_up
 from kap.known import Fact, Reason
-from kap.logic import Truth, at_least
 from kap.moment import before, with_offset, years_between
 from kap.rule import ProtocolError
 from kap.value import FALSE, TRUE, UNKNOWN, Said, Value, number, unknown
@@ -101,7 +100,7 @@ def _mean_of_last(key: str, row: Row, shop: Workshop) -> Derived:
     unit, step = _shape_of(kind)
 
     def read(look: Look) -> Value:
-        told = look.readings(kind.name)
+        told = look.told.get(kind.name, ())
         last = look.last_known(kind.name, count)
         if not last:
             return unknown(_why_none(told), (kind.name,), told[-1:])
@@ -109,7 +108,7 @@ def _mean_of_last(key: str, row: Row, shop: Workshop) -> Derived:
             return unknown(told[-1].reason or Reason.NOT_KNOWN, (kind.name,), told[-1:])
         if len(last) < count or not all(map(near, last, last[1:])):
             return unknown(Reason.ONE_READING, (kind.name,), last)
-        total = sum(steps_of(kind, fact) for fact in last)
+        total = sum([steps_of(kind, fact) for fact in last])
         return number(total, total, last)  # whole steps of step / n
 
     return Derived("number", read, (kind.name,), unit, step / count)
@@ -134,7 +133,7 @@ def _lesser_of_pair(key: str, row: Row, shop: Workshop) -> Derived:
         pair = told[-2:]
         if len(pair) < 2 or pair[0].value is None or not near(*pair):
             return unknown(Reason.ONE_READING, (kind.name,), pair)
-        lesser = min(steps_of(kind, fact) for fact in pair)
+        lesser = min([steps_of(kind, fact) for fact in pair])
         return number(lesser, lesser, pair)
 
     return Derived("number", read, (kind.name,), *_shape_of(kind))
@@ -239,7 +238,8 @@ def _age(key: str, row: Row, shop: Workshop) -> Derived:
         if first is None or last is None:
             return unknown(reason or Reason.NOT_KNOWN, (name,), evidence)
         today = look.at.local_date
-        return number(years_between(last, today), years_between(first, today), evidence)
+        least = years_between(last, today)
+        return number(least, least if first == last else years_between(first, today), evidence)
 
     return Derived("number", read, (name,), "a")
 
@@ -291,23 +291,24 @@ def _day_of(name: str, look: Look) -> date | Value:
 # --- counting and comparing facts ---------------------------------------------------------------
 
 
-TRUTHS = (Truth.FALSE, Truth.UNKNOWN, Truth.TRUE)
-
-
 def _at_least(key: str, row: Row, shop: Workshop) -> Derived:
     count = row[key] if isinstance(row[key], int) else int(shop.amount(row[key], "1")[0])
     names = tuple(row["of"])
     slots = tuple(shop.slot(name, "bool") for name in names)
 
     def read(look: Look) -> Value:
-        values = [look.value(slot) for slot in slots]
-        truth = at_least(count, [TRUTHS[value.truth] for value in values]).value
+        values = [look.values[slot] or look.value(slot) for slot in slots]
+        truths = [value.truth for value in values]
+        sure = truths.count(TRUE)  # as kap.logic.at_least counts
+        truth = TRUE if sure >= count else FALSE
+        if truth == FALSE and sure + truths.count(UNKNOWN) >= count:
+            truth = UNKNOWN
         if truth == UNKNOWN:
             open_values = [value for value in values if value.truth == UNKNOWN]
             asks = tuple(dict.fromkeys(name for value in open_values for name in value.asks))
             return unknown(open_values[0].reason or Reason.NOT_KNOWN, asks)
         turned = [value for value in values if value.truth == truth]
-        return Said(truth, tuple([e for value in turned for e in value.evidence]))
+        return Said(truth, tuple([e for value in turned for e in look.evidence(value)]))
 
     return Derived("bool", read, names)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 from kap.coding import resolver
@@ -77,21 +78,23 @@ def trials_adequate(key: str, row: Row, shop: Workshop) -> Derived:
         table |= strict
     says = resolver(shop.medicines(row["class"]))
 
+    @lru_cache(maxsize=4096)
+    def medicine(atc: str) -> tuple[int, Decimal | None]:
+        code = atc.upper()
+        return _SAID.get(says(code), FALSE), table.get(code)
+
     def adequate(item: Any) -> int:
         if item.current_episode is False or item.stopped_for_intolerance is True:
             return FALSE
-        now = _truth(item.current_episode)
+        truth = TRUE if item.current_episode else UNKNOWN
         if item.judged is not None:
-            return min(_truth(item.judged), now)
-        code = item.atc.upper()
-        return min(
-            _SAID.get(says(code), FALSE),
-            _reached(item.mg_per_day, table.get(code)),
-            _reached(item.weeks, weeks),
-            _truth(item.adherent),
-            now,
-            TRUE - _truth(item.stopped_for_intolerance),
-        )
+            return truth if item.judged else FALSE
+        counts, least = medicine(item.atc)
+        if item.stopped_for_intolerance is None or item.adherent is None:
+            truth = UNKNOWN
+        if item.adherent is False:
+            return FALSE
+        return min(truth, counts, _reached(item.mg_per_day, least), _reached(item.weeks, weeks))
 
     def read(look: Look) -> Value:
         listed = look.chart.antidepressant_trials

@@ -17,7 +17,7 @@ from kap.coding import Coding, Matches, Touch
 from kap.facts import FactType
 from kap.known import ChartError, Fact, Reason
 from kap.moment import Moment, before
-from kap.value import FALSE, TRUE, UNKNOWN, Said, Value, number, unknown
+from kap.value import FALSE, TRUE, UNKNOWN, Amount, Latest, Said, Value, unknown
 
 Deriver = Callable[["Look"], Value]
 
@@ -58,6 +58,10 @@ class Look:
             found = self.values[slot] = self.derivers[slot](self)
         return found
 
+    def evidence(self, value: Value) -> tuple[Any, ...]:
+        """Return what a value was read from."""
+        return self.told[value.name][-1:] if isinstance(value, Latest) else value.evidence
+
     def readings(self, name: str) -> tuple[Fact, ...]:
         """Return what was told of `name` up to this moment, oldest first."""
         return self.told.get(name, ())
@@ -67,8 +71,8 @@ class Look:
         limit = self.limits[name]
         if limit is ALWAYS:
             return True
-        cutoff = self.cutoff(limit)
-        return observed_at >= cutoff if limit.by_clock else day >= cutoff
+        cutoff = self._cutoffs.get(limit) or self.cutoff(limit)
+        return (observed_at if limit.by_clock else day) >= cutoff
 
     def cutoff(self, limit: Limit) -> date:
         """Return the first instant or local date on which what was seen is still valid now."""
@@ -84,12 +88,13 @@ class Look:
     def last_known(self, name: str, count: int) -> tuple[Fact, ...]:
         """Return the last `count` readings of `name` that are known and in date, oldest first."""
         found: list[Fact] = []
-        for fact in reversed(self.readings(name)):
-            if fact.value is not None and self.is_current(fact):
+        for fact in reversed(self.told.get(name, ())):
+            if fact.value is not None and self.is_fresh(name, fact.observed_at, fact.day):
                 found.append(fact)
-            if len(found) == count:
-                break
-        return tuple(reversed(found))
+                if len(found) == count:
+                    break
+        found.reverse()
+        return tuple(found)
 
     def list_reason(self, name: str, fact: str = "") -> Reason | None:
         """Return None when list `name` is complete and in date, also for `fact`; else why not."""
@@ -105,8 +110,10 @@ class Look:
         seen = listed.reviewed_at
         if not listed.complete or seen > self.at.utc:
             return Reason.NOT_REVIEWED
-        names = (name, fact) if fact in self.limits else (name,)
-        fresh = all(self.is_fresh(held, seen, seen.date()) for held in names)
+        day = seen.date()
+        fresh = self.is_fresh(name, seen, day)
+        if fresh and fact in self.limits:
+            fresh = self.is_fresh(fact, seen, day)
         return None if fresh else Reason.TOO_OLD
 
     def untouched(self, lists: tuple[str, ...], fact: str) -> Value:
@@ -150,7 +157,7 @@ class Look:
 def _told_by(at: Moment, chart: Chart) -> Mapping[str, tuple[Fact, ...]]:
     """Return the readings up to a moment; nearly always that is all of them."""
     if chart.latest is None or chart.latest <= at.utc:
-        return dict(chart.facts)  # quicker to read than the chart's read-only view
+        return chart.told
     return {
         name: tuple(fact for fact in told if fact.observed_at <= at.utc)
         for name, told in chart.facts.items()
@@ -229,9 +236,9 @@ def _jumps(readings: tuple[Fact, ...], jump: tuple[int, int]) -> bool:
 def value_of(kind: FactType, fact: Fact) -> Value:
     """Return the value of one known reading; ChartError when its type or unit is another."""
     value = fact.value
-    if kind.type == "number" and isinstance(value, Decimal):
+    if kind.type == "number":
         steps = steps_of(kind, fact)
-        return number(steps, steps, (fact,))
+        return Amount(steps, steps, (fact,))
     if kind.type == "code" and isinstance(value, str):
         return Value(code=value, evidence=(fact,))
     if kind.type in ("date", "instant") and isinstance(value, date | str):

@@ -219,7 +219,8 @@ class Renderer:
     def read_value(self, name: str) -> ReadValue:
         """Return a named fact as read."""
         value, column = self.value(name), self.protocol.plan.columns[name]
-        latest = _latest(value.evidence)
+        seen = self.look.evidence(value)
+        latest = _latest(seen)
         return ReadValue(
             name=name,
             text=_text(value, column),
@@ -227,7 +228,7 @@ class Renderer:
             observed_at=_seen_at(latest),
             source=latest.source.value if isinstance(latest, Fact) else "",
             reason=value.reason.value if value.reason else "",
-            evidence=tuple(_evidence(item) for item in value.evidence if item is not None),
+            evidence=tuple(_evidence(item) for item in seen if item is not None),
         )
 
     def root(self, name: str) -> ReadValue:

@@ -13,7 +13,7 @@ from typing import Any
 
 from kap.coding import Coding, FactCodes, plain_code, row_touch
 from kap.compiled import Closure, Column, Names, ParameterValue, compile_formula
-from kap.condition import ConditionError
+from kap.condition import ConditionError, FactName
 from kap.dates import DateRead, date_of, dated
 from kap.derive import OPERATORS, operator_of
 from kap.evidence import (
@@ -39,11 +39,15 @@ UNMATCHED = "m_unmatched"
 
 @dataclass(frozen=True, slots=True)
 class PlannedRule:
-    """A rule with its closure: `speaks(look)` is 2 when it speaks, 1 unknown, 0 quiet."""
+    """A rule with its closure: `speaks(look)` is 2 when it speaks, 1 unknown, 0 quiet.
+
+    `plain` is the slot of a rule that speaks when one fact is true, which needs no call; else -1.
+    """
 
     rule: Rule
     speaks: Closure
     slots: tuple[int, ...]
+    plain: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class Plan:
         """Return what the rules of a stage read in one pass."""
         slots = {slot for planned in rules for slot in planned.slots}
         facts = (fact for fact in self.plain_facts if fact.slot in slots)
-        return FirstPass.of(facts, (row for row in self.plain_rows if row.slot in slots), limits)
+        rows = (row for row in self.plain_rows if row.slot in slots)
+        return FirstPass.of(facts, rows, limits)
 
 
 class Workbench:
@@ -343,7 +348,8 @@ def _planned(rule: Rule, names: Names, derived: Mapping[str, Derived]) -> Planne
         raise ProtocolError(f"rule.{rule.id}: {problem}") from None
     if rule.kind == "require":
         return PlannedRule(rule, lambda look: 2 - closure(look), slots)
-    return PlannedRule(rule, closure, slots)
+    plain = slots[0] if isinstance(rule.expression.tree, FactName) else -1
+    return PlannedRule(rule, closure, slots, plain)
 
 
 def _missing(rule: Rule, names: Names, derived: Mapping[str, Derived]) -> Closure:

@@ -13,11 +13,11 @@ from datetime import date
 from decimal import Decimal
 from functools import cache
 from importlib import resources
-from operator import getitem
 from types import MappingProxyType
 from typing import Any
 
-from kap.evidence import Limit
+from kap.compiled import Closure
+from kap.evidence import Limit, Look
 from kap.facts import FactType, vocabulary
 from kap.first_pass import FirstPass
 from kap.plan import Plan, PlannedRule, build_plan
@@ -49,14 +49,24 @@ class Stage:
     rules: tuple[PlannedRule, ...]
     limits: Mapping[str, Limit]
     now: frozenset[str]
-    labels: Mapping[str, str]
     # for each rule the rank of its answer when it is quiet, unknown, or speaks
     ranks: tuple[tuple[int, int, int], ...]
     first_pass: FirstPass
+    asked: tuple[tuple[int, Closure], ...]  # `plain` and `speaks` of each rule
+    words: Mapping[Answer, str]  # the label of each answer; without one its code, spaced
+
+    def truths(self, look: Look) -> list[int]:
+        """Return what each rule makes of `look`: 2 speaks, 1 unknown, 0 quiet."""
+        values = look.values
+        return [
+            speaks(look) if plain < 0 else (values[plain] or look.value(plain)).truth
+            for plain, speaks in self.asked
+        ]
 
     def answer(self, truths: Sequence[int]) -> Answer:
         """Return the highest of what the rules make of the answer; `truths` in their order."""
-        return BY_RANK[max(map(getitem, self.ranks, truths), default=Answer.ELIGIBLE.rank)]
+        loud = [ranks[truth] for ranks, truth in zip(self.ranks, truths, strict=True) if truth]
+        return BY_RANK[max(loud, default=Answer.ELIGIBLE.rank)]
 
 
 BY_RANK = {answer.rank: answer for answer in Answer}
@@ -91,7 +101,7 @@ class Protocol:
 
     def labels(self, stage: str, answer: Answer) -> str:
         """Return the words for `answer` at `stage`; without a label the code, spaced."""
-        return self.stage(stage).labels.get(answer) or answer.replace("_", " ")
+        return self.stage(stage).words[answer]
 
     def rule(self, rule_id: str) -> Rule:
         """Return one rule; ProtocolError when there is none of that id."""
@@ -172,9 +182,10 @@ def _stage(name: str, rows: Table, data: Table, plan: Plan, limits: Mapping[str,
         rules=rules,
         limits=limits,
         now=frozenset(texts(f"{where}.now", rows[name].get("now", []))),
-        labels=labels,
         ranks=tuple(_ranks(planned.rule, name) for planned in rules),
         first_pass=plan.first_pass(rules, limits),
+        asked=tuple((planned.plain, planned.speaks) for planned in rules),
+        words={answer: labels.get(answer) or answer.replace("_", " ") for answer in Answer},
     )
 
 

@@ -52,6 +52,20 @@ class Said(Value):
         self.evidence = evidence
 
 
+class Latest(Value):
+    """A truth that the latest reading of fact `name` says. It is made once for all charts, so it
+    names what says it and holds no evidence: `Look.evidence` finds it."""
+
+    __slots__ = ("name",)
+    low = high = code = reason = None
+    asks = ()
+    conflict = ""
+
+    def __init__(self, truth: int, name: str) -> None:
+        self.truth = truth
+        self.name = name
+
+
 class Amount(Value):
     """A number that is known, or both its ends, in steps."""
 

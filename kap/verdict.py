@@ -299,8 +299,7 @@ def suppose(
     ready.first_pass.read(look)
     for name, value in values.items():
         look.values[protocol.plan.columns[name].slot] = value
-    truths = [planned.speaks(look) for planned in ready.rules]
-    return _verdict(protocol, ready, look, truths)
+    return _verdict(protocol, ready, look, ready.truths(look))
 
 
 def _verdict(protocol: Protocol, stage: Stage, look: Look, truths: list[int]) -> Verdict:
@@ -311,7 +310,7 @@ def _verdict(protocol: Protocol, stage: Stage, look: Look, truths: list[int]) ->
         protocol_id=protocol.id,
         version=protocol.version,
         digest=protocol.digest,
-        label=protocol.labels(stage.name, answer),
+        label=stage.words[answer],
         at=look.at,
         detail=lambda: render(protocol, stage, look, truths),
     )

@@ -192,3 +192,11 @@ def test_a_birthday_on_the_29th_of_february_counts_from_the_first_of_march() -> 
     born = date(2004, 2, 29)
     assert years_between(born, date(2022, 2, 28)) == 17
     assert years_between(born, date(2022, 3, 1)) == 18
+
+
+def test_an_instant_may_be_a_datetime_with_an_offset() -> None:
+    seen = datetime(2026, 11, 24, 9, 30, tzinfo=ZoneInfo("America/Toronto"))
+    (fact,) = read({"facts": {"weight": {**WEIGHT, "observed_at": seen}}}).facts["weight"]
+    assert (fact.observed_at, fact.day) == (seen, date(2026, 11, 24))
+    with pytest.raises(ChartError, match=r"facts\.weight\.observed_at: .*has no offset"):
+        read({"facts": {"weight": {**WEIGHT, "observed_at": seen.replace(tzinfo=None)}}})

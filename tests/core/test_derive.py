@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -23,6 +24,7 @@ from kap.chart import (
 )
 from kap.evidence import Look
 from kap.evidence import told as reader
+from kap.logic import Truth, at_least
 from kap.protocol import Protocol
 from kap.value import FALSE, TRUE, UNKNOWN, Value
 from tests.core.small_protocol import AGAIN, AT, FACTS, NOW, TEXT, chart, rule, small, told
@@ -603,3 +605,15 @@ OTHER = replace(GOOD, atc="N06AB04")
 )
 def test_two_adequate_trials_of_different_drugs_in_this_episode(trials: Any, expected: Any) -> None:
     assert truth("two_trials", chart(antidepressant_trials=trials)) == expected
+
+
+@pytest.mark.parametrize("told_", [*itertools.product((True, False, None), repeat=2)])
+@pytest.mark.parametrize("count", [1, 2])
+def test_counting_is_that_of_the_logic(count: int, told_: tuple[bool | None, ...]) -> None:
+    protocol = small(TEXT.replace("symptom = { at_least = 1,", f"symptom = {{ at_least = {count},"))
+    said = [
+        told(name, value, reason=None if value is not None else Reason.NOT_KNOWN)
+        for name, value in zip(("chest_pain", "dyspnoea"), told_, strict=True)
+    ]
+    counted = read("symptom", chart(*said), protocol=protocol)
+    assert Truth(counted.truth) is at_least(count, [Truth.of(value) for value in told_])

@@ -46,12 +46,13 @@ def apart(protocol: Protocol, stage: Stage, chart: Chart, at: Moment) -> list[st
         one = passed.values[column.slot]
         if one is not None:
             other = derived.value(column.slot)
-            pairs = ((getattr(one, key), getattr(other, key)) for key in KEYS)
+            pairs = [(getattr(one, key), getattr(other, key)) for key in KEYS]
+            pairs.append((passed.evidence(one), derived.evidence(other)))
             found += [name for mine, its in pairs if mine != its]
     return found
 
 
-KEYS = ("truth", "low", "high", "code", "reason", "asks", "evidence", "conflict")
+KEYS = ("truth", "low", "high", "code", "reason", "asks", "conflict")
 DAYS = (0, -1, 8, 400)
 
 
@@ -74,6 +75,7 @@ def test_the_pass_fills_most_of_what_is_plain() -> None:
 def test_a_pass_that_takes_what_was_never_asked_for_no_would_be_found() -> None:
     broken = small(CLOCKED)
     stage = broken.stage("screening")
-    for told_ in stage.first_pass.alone:
-        told_.never.truth = FALSE
+    for alone in stage.first_pass.alone:
+        for fact in alone.facts:
+            fact.open[Reason.NEVER_ASKED].truth = FALSE
     assert "left_handed" in apart(broken, stage, Chart(), AT)

@@ -100,9 +100,8 @@ def test_unknown_never_passes_and_no_override_reaches_an_absolute(
 def test_a_reader_that_takes_unknown_for_no_is_caught() -> None:
     broken = small(TEXT)
     for stage in broken.stages.values():
-        for planned in stage.rules:
-            right = planned.speaks
-            object.__setattr__(planned, "speaks", lambda look, right=right: _no(right(look)))
+        asked = ((-1, lambda look, r=planned.speaks: _no(r(look))) for planned in stage.rules)
+        object.__setattr__(stage, "asked", tuple(asked))
     assert leaks(broken, "screening", well(without="si_intent"))
     assert not leaks(PROTOCOL, "screening", well(without="si_intent"))
 
