@@ -56,24 +56,13 @@ def screen(asked: argparse.Namespace, moment: Callable[[str | None], Moment]) ->
     return _tell_verdict(verdict, asked, explain(protocol, asked.stage, chart, at))
 
 
-def _ask(
-    protocol: Protocol, stage: str, chart: Chart, at: Moment, what_if: Sequence[str]
-) -> Verdict:
+def _ask(protocol: Protocol, stage: str, chart: Chart, at: Moment, said: Sequence[str]) -> Verdict:
     """Return the verdict, with what is supposed laid over what is on file."""
-    from kap.examples import given
-    from kap.facts import FactError
-    from kap.known import ChartError
-    from kap.moment import MomentError
-    from kap.rule import ProtocolError
-    from kap.verdict import suppose
+    from kap.what_if import WhatIfError, what_if
 
     try:
-        told, values = given(protocol, _supposed(protocol, what_if), at)
-        facts = (fact for readings in told.facts.values() for fact in readings)
-        named = {column.slot: name for name, column in protocol.plan.columns.items()}
-        derived = {named[slot]: value for slot, value in values.items()}
-        return suppose(protocol, stage, chart.with_facts(*facts), at, derived)
-    except (ProtocolError, FactError, MomentError, ChartError) as error:
+        return what_if(protocol, stage, chart, at, _supposed(said))
+    except WhatIfError as error:
         raise Problem(str(error), USAGE) from error
 
 
@@ -212,17 +201,14 @@ def shipped(text: str) -> Protocol:
         raise Problem(str(error), USAGE) from error
 
 
-def _supposed(protocol: Protocol, texts: Sequence[str]) -> dict[str, Any]:
-    """Return facts and the values they are supposed to have; FactError for an impossible number."""
+def _supposed(texts: Sequence[str]) -> dict[str, bool | Decimal | str]:
+    """Return facts and the values they are supposed to have."""
     supposed = {}
     for text in texts:
         name, sign, word = text.partition("=")
         if not (name and sign and word):
             raise Problem(f"--what-if {text!r}: write FACT=VALUE, as in spo2=97", USAGE)
-        value = supposed[name] = _value(word)
-        kind = protocol.facts.get(name)
-        if kind is not None and isinstance(value, Decimal):
-            kind.accept(value, kind.unit)
+        supposed[name] = _value(word)
     return supposed
 
 

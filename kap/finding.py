@@ -335,3 +335,9 @@ def _evidence(item: Any) -> str:
 
 def _id(text: str) -> str:
     return f" [{text}]" if text else ""
+
+
+def evidence_id(text: str) -> str:
+    """Return the id of the row that a piece of evidence names; "" where it names none."""
+    _said, found, rest = text.rpartition(" [")
+    return rest[:-1] if found and rest.endswith("]") else ""

@@ -17,6 +17,7 @@ from clinic.course.models import Course, Decision, Fact, Override
 from clinic.intake.actions import ACCEPTABLE
 from clinic.people.models import Enrolment, Site
 from kap.chart import Chart, Reason
+from kap.difference import Difference, difference
 from kap.evidence import Limit
 from kap.explain import Explanation, explain
 from kap.facts import FactType, vocabulary
@@ -158,19 +159,17 @@ def namesakes(site: Site, legal_name: str, birth_date: date) -> list[Enrolment]:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """What changed since the last decision at this stage."""
+class Changed:
+    """The last Decision at this stage, and what differs since."""
 
-    was: str
-    spoke: list[str]
-    quiet: list[str]
+    last: Decision
+    since: Difference
 
 
-def difference(course: Course, verdict: Verdict) -> Difference | None:
-    """Return which rules speak now and did not, and the reverse; None without a decision."""
+def changed(course: Course, verdict: Verdict, chart: Chart) -> Changed | None:
+    """Return what differs from what the last Decision read and said; None without a decision."""
     last = course_queries.last_decision(course, "screening")
     if last is None:
         return None
-    before = {f.rule_id for f in Verdict.from_json(last.verdict).findings}
-    after = {f.rule_id for f in verdict.findings}
-    return Difference(last.answer, sorted(after - before), sorted(before - after))
+    told, known = Verdict.from_json(last.verdict), Chart.from_json(last.chart)
+    return Changed(last, difference(told, known, verdict, chart))

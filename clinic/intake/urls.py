@@ -16,6 +16,7 @@ urlpatterns = [
     path("<uuid:course_id>/facts", views.record_facts, name="record_facts"),
     path("<uuid:course_id>/lists/<str:kind>/", views.review_list, name="review_list"),
     path("<uuid:course_id>/review", views_decision.review, name="review"),
+    path("<uuid:course_id>/what-if", views_decision.what_if, name="what_if"),
     path("<uuid:course_id>/consent", views_decision.consent, name="consent"),
     path(
         "consents/<uuid:consent_id>/withdraw",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from clinic.course import actions as course_actions
 from clinic.course import queries as course_queries
 from clinic.course.actions import Lifted, Refused
 from clinic.course.consents import Wording, wording
+from clinic.course.evidence import evidence_of
 from clinic.course.forms import DatedLiftForm
 from clinic.course.models import Consent, Course, Decision
 from clinic.course.once import once
@@ -23,6 +25,7 @@ from clinic.database import now
 from clinic.intake import actions, queries
 from clinic.intake.forms import ConsentForm, DecisionForm, WithdrawForm
 from clinic.intake.queries import course_of, page_of
+from clinic.intake.what_if import WhatIfForm, askable, asked
 from clinic.people import access
 from clinic.people.access import ClinicRequest
 from clinic.people.models import Staff
@@ -51,30 +54,57 @@ def review(request: ClinicRequest, course_id: UUID) -> HttpResponse:
             return _lift(request, course, lift, verdict, chart)
     except (Refused, PermissionError) as refused:
         (decide if decide.is_bound else lift).add_error(None, str(refused))
+    return _review(request, course, at, verdict, chart, decide=decide, lift=lift)
+
+
+def what_if(request: ClinicRequest, course_id: UUID) -> HttpResponse:
+    """Show the answer as it would be beside the real one; nothing is stored."""
+    course, at = course_of(course_id), now()
+    verdict, chart = course_queries.verdict(course, "screening", at)
+    after = course_queries.answer_after(course, verdict, at)
+    decide, lift = _forms(request, course, verdict, after)
+    form = WhatIfForm(request.POST, kinds=askable(verdict))
+    found = None
+    if form.is_valid():
+        found = asked(course, verdict, chart, at, form.supposed)
+    more = {"decide": decide, "lift": lift, "suppose": form, "what_if": found}
+    return _review(request, course, at, verdict, chart, **more)
+
+
+def _review(
+    request: ClinicRequest,
+    course: Course,
+    at: datetime,
+    verdict: Verdict,
+    chart: Chart,
+    **more: Any,
+) -> HttpResponse:
+    """Return the page: the answer, why, what changed, what if, and the two forms in `more`."""
     audit.record(by=request.by, action="review.view", about=course)
+    after = course_queries.answer_after(course, verdict, at)
     page = page_of(
         course,
         verdict=verdict,
         after=after,
         now=at,
-        decide=decide,
-        lift=lift,
         signed=course_queries.is_signed(course),
         may_decide=course_queries.may_decide(course),
         acceptable=after in actions.ACCEPTABLE,
         overrides=course_queries.live_overrides(course, at),
-        changed=queries.difference(course, verdict),
+        evidence=evidence_of(verdict, chart),
+        changed=queries.changed(course, verdict, chart),
         why=queries.why(course, chart, at) if "why" in request.GET else None,
+        **{"suppose": WhatIfForm(kinds=askable(verdict))} | more,
     )
-    failed = decide.is_bound or lift.is_bound
-    return render(request, "intake/review.html", page, status=400 if failed else 200)
+    refused = page["decide"].is_bound or page["lift"].is_bound or page["suppose"].errors
+    return render(request, "intake/review.html", page, status=400 if refused else 200)
 
 
 def _forms(
     request: ClinicRequest, course: Course, verdict: Verdict, after: Answer
 ) -> tuple[DecisionForm, DatedLiftForm]:
     """Return both forms of the page; the one that was sent holds what was typed."""
-    said = request.POST.get("do") if request.method == "POST" else None
+    said = request.POST.get("do")
     decide = DecisionForm(
         request.POST if said == "decide" else None,
         acceptable=after in actions.ACCEPTABLE,
@@ -155,7 +185,13 @@ def decision(request: ClinicRequest, decision_id: UUID) -> HttpResponse:
     )
     audit.record(by=request.by, action="decision.view", about=row)
     stored = Verdict.from_json(row.verdict).seen_by(request.by.role)
-    page = page_of(row.course, decision=row, verdict=stored, overrides=row.overrides.all())
+    page = page_of(
+        row.course,
+        decision=row,
+        verdict=stored,
+        overrides=row.overrides.all(),
+        evidence=evidence_of(stored, Chart.from_json(row.chart)),
+    )
     return render(request, "intake/decision.html", page)
 
 

@@ -135,7 +135,7 @@ def _row(finding: Finding, unknowns: tuple[Unknown, ...]) -> Row:
         kind=kind,
         icon=ICONS[kind],
         state=state,
-        why=_either(words.label(finding.why), finding.why_fr),
+        why=why_of(finding),
         level=finding.level,
         level_words=words.of(words.LEVELS, finding.level),
         source=finding.source,
@@ -147,6 +147,11 @@ def _row(finding: Finding, unknowns: tuple[Unknown, ...]) -> Row:
         asks=tuple(_question(u) for u in unknowns if finding.rule_id in u.settles),
         evidence=tuple(e for read in finding.values for e in read.evidence),
     )
+
+
+def why_of(finding: Finding) -> str:
+    """Return a rule's reason in the language of the page."""
+    return _either(words.label(finding.why), finding.why_fr)
 
 
 def _either(english: str, other: str) -> str:

@@ -107,20 +107,6 @@ def test_the_review_names_the_question_and_the_day_to_ask_again(world: World) ->
     assert f"CI-MI: not before {day + timedelta(days=12)}" in told
 
 
-def test_the_review_says_what_changed_since_the_last_decision(well: World) -> None:
-    decide(well, "asked")
-    page = text_of(well.client("alice").get(address(well)))
-    assert "Changed since the last decision Nothing." in page
-    ground.tell(well.course, psychosis_now=True)
-    page = text_of(well.client("alice").get(address(well)))
-    assert "Changed since the last decision + CI-PSY-A" in page
-    with well.acting("alice"):
-        verdict, _chart = course_queries.verdict(well.course, "screening", now())
-        found = queries.difference(well.course, verdict)
-        assert found is not None
-        assert (found.was, found.spoke) == ("eligible", ["CI-PSY-A"])
-
-
 # -- approve, ask, decline -------------------------------------------------------------------------
 
 

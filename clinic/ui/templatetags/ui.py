@@ -89,6 +89,12 @@ def told(verdict: Verdict) -> telling.Told:
     return telling.tell(verdict)
 
 
+@register.simple_tag(takes_context=True)
+def evidence_of(context: template.Context, row: telling.Row) -> tuple[Any, ...]:
+    """Return the rows that a reason turned on, where the page was given them."""
+    return tuple((context.get("evidence") or {}).get(row.rule_id, ()))
+
+
 @register.filter
 def answer_word(verdict: Verdict) -> str:
     """Return an answer's icon and label in the language of the page."""
