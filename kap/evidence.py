@@ -203,7 +203,7 @@ def told(kind: FactType, jump: tuple[int, int] | None) -> Deriver:
     """
     name, asks = kind.name, (kind.name,)
     never = unknown(Reason.NEVER_ASKED, asks)
-    is_bool = kind.type == "bool"
+    is_bool, is_number = kind.type == "bool", kind.type == "number"
 
     def read(look: Look) -> Value:
         readings = look.told.get(name)
@@ -221,7 +221,10 @@ def told(kind: FactType, jump: tuple[int, int] | None) -> Deriver:
             return unknown(latest.reason or Reason.NOT_KNOWN, asks, (latest,))
         if jump and _jumps(readings, jump):
             return unknown(Reason.UNCONFIRMED, asks, (latest,))
-        return value_of(kind, latest)
+        if is_number:
+            steps = steps_of(kind, latest)
+            return Amount(steps, steps, (latest,))
+        return _worded(kind, latest)
 
     return read
 
@@ -233,12 +236,9 @@ def _jumps(readings: tuple[Fact, ...], jump: tuple[int, int]) -> bool:
     return abs(known[-1] - known[-2]) * jump[1] > abs(known[-2]) * jump[0]
 
 
-def value_of(kind: FactType, fact: Fact) -> Value:
-    """Return the value of one known reading; ChartError when its type or unit is another."""
+def _worded(kind: FactType, fact: Fact) -> Value:
+    """Return the value of a code, a date or an instant; ChartError when it is of another type."""
     value = fact.value
-    if kind.type == "number":
-        steps = steps_of(kind, fact)
-        return Amount(steps, steps, (fact,))
     if kind.type == "code" and isinstance(value, str):
         return Value(code=value, evidence=(fact,))
     if kind.type in ("date", "instant") and isinstance(value, date | str):

@@ -17,9 +17,11 @@ from kap.evidence import ALWAYS, Limit, Look
 from kap.known import Reason
 from kap.value import FALSE, TRUE, Latest, Value, unknown
 
+UNLIMITED = Limit(0, "always")  # of what only lists say: it is as old as they are
+
 
 class PlainFact(NamedTuple):
-    """A yes-or-no fact that is told, and the reviewed lists that may speak about it too."""
+    """A yes-or-no fact that is told, or that only lists say, and the lists that may speak of it."""
 
     slot: int
     name: str
@@ -82,7 +84,7 @@ class FirstPass:
         """Return the pass over these facts and rows, each valid as long as `limits` says."""
         found: dict[tuple[tuple[Touch, ...], Limit], list[_Told]] = {}
         for slot, name, touches in facts:
-            found.setdefault((touches, limits[name]), []).append(_told(slot, name))
+            found.setdefault((touches, limits.get(name, UNLIMITED)), []).append(_told(slot, name))
         return cls(
             alone=tuple(
                 _Alone(limit, tuple(held))
@@ -158,4 +160,6 @@ def _read_group(group: _Group, look: Look) -> None:
 
 
 def _cut(look: Look, limit: Limit) -> tuple[bool, date]:
-    return (False, date.min) if limit is ALWAYS else (limit.by_clock, look.cutoff(limit))
+    return (
+        (False, date.min) if limit in (ALWAYS, UNLIMITED) else (limit.by_clock, look.cutoff(limit))
+    )

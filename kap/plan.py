@@ -214,6 +214,9 @@ class Workbench:
         self.derived[name] = made
         read, reads = made.read, made.reads
         kind = self.facts.get(name)
+        if kind is None and key == "any_code":
+            touch = self.coding.touches[row[key]]
+            self.plain_facts.append(PlainFact(len(self.derivers), name, (touch,)))
         if kind is not None:
             if (kind.type, kind.unit) != (made.kind, made.unit) or (
                 made.kind == "number" and Fraction(kind.step or 1) != made.step
