@@ -45,6 +45,13 @@ def lapses(
     return tuple(sorted(found, key=lambda lapse: (lapse.day, lapse.fact)))
 
 
+def reads(protocol: Protocol, stage: str) -> frozenset[str]:
+    """Return the raw facts and the lists that a stage reads; ProtocolError for no such stage."""
+    rules = (planned.rule for planned in protocol.stage(stage).rules)
+    roots = protocol.plan.roots
+    return frozenset(root for rule in rules for name in rule.facts for root in roots[name])
+
+
 def _seen(look: Look, name: str) -> tuple[datetime, date] | None:
     if name in LISTS:
         listed = getattr(look.chart, name)

@@ -253,13 +253,14 @@ def known_well(
 ) -> None:
     """Record all that makes screening «eligible»; with the consent, order and start ask the day."""
     hand, told = author(by), now() - timedelta(minutes=minutes_ago)
-    course_actions.record_facts(of=course, by=hand, readings=list(_example(told)))
-    for kind in ListReview.Kind.values:
-        items = [dict(item) for item in EXAMPLE[kind]["items"]]
-        for item in items:
-            if "weeks" in item:
-                item["weeks"] = int(item["weeks"])
-        course_actions.review_list(of=course, kind=kind, complete=True, items=items, by=hand)
+    with course_actions.asked_once():
+        course_actions.record_facts(of=course, by=hand, readings=list(_example(told)))
+        for kind in ListReview.Kind.values:
+            items = [dict(item) for item in EXAMPLE[kind]["items"]]
+            for item in items:
+                if "weeks" in item:
+                    item["weeks"] = int(item["weeks"])
+            course_actions.review_list(of=course, kind=kind, complete=True, items=items, by=hand)
     if consented:
         sign_consent(course, by)
 

@@ -343,6 +343,58 @@ class Decision(SiteRow):
         ]
 
 
+class Asking(SiteRow):
+    """A stage asked (again) about a course: the answer, and which rules began or ceased to speak.
+
+    `session` is the booked one it was asked for, or none. `before` is the asking it is held
+    against: the last of the same session and stage, else the last of the course.
+    """
+
+    class Occasion(models.TextChoices):
+        REFERRAL = "referral", _("referral")
+        BOOKING = "booking", _("booking")
+        DAY_BEFORE = "day_before", _("the day before")
+        CHAIR = "chair", _("at the chair")
+        FACT_CHANGE = "fact_change", _("a fact changed")
+
+    course = models.ForeignKey(Course, on_delete=models.PROTECT, related_name="askings")
+    session = models.ForeignKey(
+        Session, null=True, on_delete=models.PROTECT, related_name="askings"
+    )
+    place = models.PositiveIntegerField()
+    stage = models.CharField(max_length=20)
+    occasion = models.CharField(max_length=12, choices=Occasion.choices)
+    asked_at = models.DateTimeField()
+    protocol = models.ForeignKey(ProtocolVersion, on_delete=models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64)
+    answer = models.CharField(max_length=30)
+    facts_hash = models.CharField(max_length=64)
+    speaking = models.JSONField()
+    began = models.JSONField()
+    ceased = models.JSONField()
+    before = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["course", "place"], name="course_asking_in_order"),
+            models.UniqueConstraint(fields=["id", "course"], name="course_asking_course_key"),
+            models.UniqueConstraint(
+                fields=["session", "stage", "occasion"],
+                condition=Q(occasion__in=("booking", "day_before")),
+                name="course_asking_once_booked",
+            ),
+        ]
+
+    def is_of(self, session: Session | None, stage: str) -> bool:
+        """Return whether it was asked about this session, at this stage."""
+        return (self.session_id, self.stage) == (session.pk if session else None, stage)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this session had not been asked about at this stage."""
+        return self.before is None or not self.before.is_of(self.session, self.stage)
+
+
 class Override(SiteRow):
     """One finding lifted for a while: R by two people, P by one, A by nobody (INV-03)."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -206,6 +207,13 @@ def active_consent(course: Course, scope: str) -> Consent | None:
         .order_by("-signed_at")
         .first()
     )
+
+
+def safety_wait(course: Course) -> timedelta:
+    """Return within what time a clinician acts on a safety item while the clinic is open."""
+    minutes = protocol_of(course).parameters["safety_task_min"].value
+    assert isinstance(minutes, Decimal)  # the loader checked its unit
+    return timedelta(minutes=int(minutes))
 
 
 def is_dosed(patient: Patient) -> bool:

@@ -92,8 +92,9 @@ class Life(Doses):
             times.insert(0, min(self.person.consented_at, self.now) - timedelta(days=3))
         for when in times:
             at = self.at(when)
-            self._tell_chart(at)
-            self._review_lists(at)
+            with course_actions.asked_once():
+                self._tell_chart(at)
+                self._review_lists(at)
 
     def _tell_chart(self, at: datetime) -> None:
         readings = []

@@ -198,6 +198,7 @@ def start(request: ClinicRequest, session_id: UUID) -> HttpResponse:
         return done
     audit.record(by=request.by, action="start.view", about=session)
     gate = queries.start_gate(session, standing, now())
+    actions.ask_at_the_chair(gate=gate, by=request.by)
     page = page_of(
         request,
         session,

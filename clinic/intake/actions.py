@@ -50,12 +50,11 @@ def open_patient(
         phone=referral.phone,
         by=by,
     )
-    course = course_actions.open_course(
+    told = [*_self_told(referral), Reading("indication", indication, now())]
+    course_actions.record_facts(of=enrolment, readings=told, by=by)
+    return course_actions.open_course(
         enrolment=enrolment, indication=indication, referral=referral, by=by
     )
-    told = [*_self_told(referral), Reading("indication", indication, now())]
-    course_actions.record_facts(of=course, readings=told, by=by)
-    return course
 
 
 def _self_told(referral: Referral) -> Iterable[Reading]:

@@ -6,7 +6,6 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
@@ -227,13 +226,6 @@ def _reading(name: str, points: int | None, otherwise: str, at: datetime) -> Rea
     return Reading(name, points, at, unit="1", source="self")
 
 
-def safety_wait(course: Course) -> timedelta:
-    """Return within what time a clinician acts on a safety item while the clinic is open."""
-    minutes = queries.protocol_of(course).parameters["safety_task_min"].value
-    assert isinstance(minutes, Decimal)  # the loader checked its unit
-    return timedelta(minutes=int(minutes))
-
-
 def _open_safety_task(course: Course, instrument: Instrument, score: Score, by: Author) -> None:
     with translation.override(settings.LANGUAGE_CODE):  # the team's, not the patient's
         text = _(
@@ -241,7 +233,7 @@ def _open_safety_task(course: Course, instrument: Instrument, score: Score, by: 
             " risk by the structured interview."
         ) % {"instrument": instrument.title["en"]}
     items = "+".join(map(str, score.safety_items))
-    _ask_prescriber(course, text, f"{instrument.id}.item{items}", by, safety_wait(course))
+    _ask_prescriber(course, text, f"{instrument.id}.item{items}", by, queries.safety_wait(course))
 
 
 def _ask_prescriber(

@@ -12,6 +12,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from clinic.audit import actions as audit
+from clinic.course import asked
 from clinic.course import queries as course_queries
 from clinic.course.actions import Refused
 from clinic.course.models import Course
@@ -56,6 +57,7 @@ def _page(request: ClinicRequest, row: Course, **more: Any) -> dict[str, Any]:
         "signed": course_queries.is_signed(row),
         "tasks": queries.tasks_for(request.by, row),
         "consent": course_queries.active_consent(row, "treatment"),
+        "askings": asked.askings_of(row, request.by.role),
         "decisions": course_queries.decisions_of(row)[:10],
         "plan_form": PlanForm(zone=row.site.tz),
         "send_form": SendForm(),

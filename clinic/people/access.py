@@ -119,6 +119,11 @@ def worker(name: str) -> Author:
     return Author(f"worker:{name}", name, "worker", sites, purpose="operations")
 
 
+def worker_at(name: str, site: Site) -> Author:
+    """Return the author of a background process while it serves one site."""
+    return Author(f"worker:{name}", name, "worker", (site.pk,), purpose="operations")
+
+
 def owner() -> Author:
     """Return the author of a command that the owner of the database runs, for every site."""
     sites = tuple(Site.objects.order_by("code").values_list("code", flat=True))

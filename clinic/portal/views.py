@@ -10,6 +10,7 @@ from django.utils import translation
 from django.utils.translation import get_language
 
 from clinic.audit import actions as audit
+from clinic.course import queries as course_queries
 from clinic.course.actions import Refused
 from clinic.database import now
 from clinic.outcomes import actions, queries
@@ -111,7 +112,7 @@ def thanks(request: ClinicRequest, token: str) -> HttpResponse:
 def _care(
     request: ClinicRequest, link: QuestionnaireLink, token: str, said: str | None
 ) -> HttpResponse:
-    minutes = actions.safety_wait(link.course).seconds // 60
+    minutes = course_queries.safety_wait(link.course).seconds // 60
     page = {"site": link.site, "token": token, "said": said, "minutes": minutes}
     return render(request, "portal/care.html", page)
 

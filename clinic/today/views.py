@@ -18,7 +18,7 @@ from clinic.course.actions import Refused
 from clinic.course.models import Course, Task
 from clinic.database import now
 from clinic.people.access import ClinicRequest
-from clinic.today import queries
+from clinic.today import booked, queries
 
 PAGE = 50
 
@@ -30,6 +30,15 @@ def today(request: ClinicRequest) -> HttpResponse:
         by=request.by, action="today.view", rows=[*day.running, *day.tasks, *day.sessions]
     )
     return render(request, "today/today.html", {"day": day, "now": day.at})
+
+
+def before_the_booked(request: ClinicRequest) -> HttpResponse:
+    """Return what expires before the doses of the coming week, and what was answered last."""
+    at = now()
+    rows = booked.ahead(request.by, at)
+    audit.record_reads(by=request.by, action="booked.view", rows=[row.session for row in rows])
+    may_record = request.by.holds(*booked.RECORDS_FACTS)
+    return render(request, "today/booked.html", {"rows": rows, "now": at, "may_record": may_record})
 
 
 def patients(request: ClinicRequest) -> HttpResponse:

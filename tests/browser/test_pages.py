@@ -52,6 +52,7 @@ def places(marie: scene.Marie) -> Iterator[tuple[str, str | None, str]]:
         ("help", None, "/me/help"),
         ("questionnaire", None, f"/me/q/{token}/"),
         ("today", "bob", "/today/"),
+        ("booked", "bob", "/today/booked"),
         ("patients", "bob", "/today/patients"),
         ("worklist", "alice", "/intake/"),
         ("screening", "bob", f"/intake/{course}/"),

@@ -32,6 +32,7 @@ def addresses(world: World) -> dict[str, str]:
     where: dict[str, dict[str, Any]] = {
         "home": {},
         "today:today": {},
+        "today:booked": {},
         "today:patients": {},
         "today:audit": {},
         "intake:referrals": {},

@@ -63,7 +63,7 @@ def drop_constraints(owner: Any, table: str) -> None:
     for kind, found in (("CONSTRAINT", CONSTRAINTS), ("INDEX", UNIQUE)):
         for (name,) in run(owner, found, table).fetchall():
             where = f"ALTER TABLE {table} DROP" if kind == "CONSTRAINT" else "DROP"
-            run(owner, f"{where} {kind} {name} CASCADE")
+            run(owner, f"{where} {kind} IF EXISTS {name} CASCADE")
 
 
 CONSTRAINTS = (

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
 from clinic.course import queries
+from clinic.course.actions.asking import ask_after_a_fact
 from clinic.course.actions.rows import Refused, written
 from clinic.course.models import Fact, Session
 from clinic.database import now
@@ -68,6 +69,7 @@ def record_facts(
         for reading in given
     )
     audit.record(by=by, action="fact.record", about=of, names=sorted({r.name for r in given}))
+    ask_after_a_fact(of=of, names={r.name for r in given}, by=by)
     return rows
 
 
@@ -126,4 +128,5 @@ def correct_fact(*, fact: Fact, value: Any, reason: str, by: Author) -> Fact:
     )
     _check_body(fact.patient, [right])
     audit.record(by=by, action="fact.correct", about=row, corrects=str(fact.pk))
+    ask_after_a_fact(of=row, names=[row.name], by=by)
     return row

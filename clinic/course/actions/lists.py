@@ -11,6 +11,7 @@ from django.db import transaction
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
 from clinic.course import queries
+from clinic.course.actions.asking import ask_after_a_fact
 from clinic.course.actions.rows import Refused, written
 from clinic.course.models import Allergy, Condition, ListItem, ListReview, Medication, Trial
 from clinic.database import now
@@ -45,4 +46,5 @@ def review_list(
     except ChartError as error:
         raise Refused(str(error)) from error
     audit.record(by=by, action="list.review", about=review, kind=kind, complete=complete)
+    ask_after_a_fact(of=review, names=[kind], by=by)
     return review

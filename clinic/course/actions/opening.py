@@ -9,19 +9,25 @@ from django.db import transaction
 
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
+from clinic.course.actions.asking import Occasion, ask_again
 from clinic.course.actions.facts import Reading, record_facts
 from clinic.course.actions.protocols import newest_protocol
 from clinic.course.actions.rows import hold, written
 from clinic.course.models import Course, Referral
 from clinic.database import now
 from clinic.people.models import Enrolment, Patient, Site
+from kap.chart_json import plain
+from kap.course import default_doses, dose_facts
 
 
 @transaction.atomic
 def open_patient(
     *, site: Site, legal_name: str, birth_date: date, language: str, by: Author, **details: Any
 ) -> Enrolment:
-    """Open a Patient at a site and return the Enrolment, with its chart number."""
+    """Open a Patient at a site and return the Enrolment, with its chart number.
+
+    Somebody new has had no dose: the record says so from the first day, for the stages to read.
+    """
     hold(f"chart numbers of {site.code}")
     patient = Patient.add(
         legal_name=legal_name,
@@ -34,10 +40,15 @@ def open_patient(
     enrolment = Enrolment.add(
         patient=patient, site=site, mrn=f"{site.code[:3].upper()}-{number:05d}", recorded_at=now()
     )
+    at = now().astimezone(site.tz)
+    none_given = dose_facts((), series_length=default_doses(), at=at)
     record_facts(
         of=enrolment,
         by=by,
-        readings=[Reading("birth_date", birth_date.isoformat(), now(), source="record")],
+        readings=[
+            Reading("birth_date", birth_date.isoformat(), at, source="record"),
+            *(Reading(f.name, plain(f.value), at, f.unit, "record") for f in none_given),
+        ],
     )
     audit.record(by=by, action="patient.open", site=site.code, patient=patient, about=enrolment)
     return enrolment
@@ -52,7 +63,7 @@ def open_course(
     referral: Referral | None = None,
     protocol_id: str = "iv-ketamine",
 ) -> Course:
-    """Open a Course pinned to the newest version of the protocol."""
+    """Open a Course pinned to the newest version of the protocol, and ask its screening."""
     course = Course.add(
         **written(enrolment, by),
         referral=referral,
@@ -60,4 +71,5 @@ def open_course(
         protocol=newest_protocol(protocol_id),
     )
     audit.record(by=by, action="course.open", about=course, protocol=course.protocol_id)
+    ask_again(course=course, stage="screening", occasion=Occasion.REFERRAL, by=by)
     return course

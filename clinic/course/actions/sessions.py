@@ -8,6 +8,7 @@ from django.db import transaction
 
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
+from clinic.course.actions.asking import Occasion, ask_again
 from clinic.course.actions.rows import written
 from clinic.course.models import Course, Session
 
@@ -25,7 +26,7 @@ def plan_session(
     setting: str = "one-to-one",
     replaces: Session | None = None,
 ) -> Session:
-    """Plan an encounter; a move names the session it replaces."""
+    """Plan an encounter; a move names the session it replaces. A dose that is booked is asked."""
     session = Session.add(
         **written(course, by),
         course=course,
@@ -38,4 +39,6 @@ def plan_session(
         replaces=replaces,
     )
     audit.record(by=by, action="session.plan", about=session, kind=kind)
+    if kind == Session.Kind.DOSING:
+        ask_again(course=course, session=session, stage="booking", occasion=Occasion.BOOKING, by=by)
     return session

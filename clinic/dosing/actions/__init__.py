@@ -23,6 +23,7 @@ from clinic.dosing.actions.order import meet_condition, override, sign_order, te
 from clinic.dosing.actions.start import (
     AUTHORIZATION_LIFE,
     Changed,
+    ask_at_the_chair,
     authorise,
     lock_patient,
     neutral,
@@ -34,6 +35,7 @@ __all__ = [
     "Changed",
     "Heard",
     "acknowledge",
+    "ask_at_the_chair",
     "authorise",
     "beat",
     "bind",

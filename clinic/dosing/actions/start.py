@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
+from clinic.course import booked
 from clinic.course import queries as course_queries
-from clinic.course.actions import Refused, hold, written
-from clinic.course.models import Session
+from clinic.course.actions import Occasion, Refused, ask_again, hold, written
+from clinic.course.models import Asking, Session
 from clinic.database import now
 from clinic.dosing import queries
 from clinic.dosing.actions.log import append, reach
@@ -37,6 +38,21 @@ def neutral() -> Refused:
             "Start refused: this person or this order already has an infusion or was dosed too"
             " recently. Nothing was started."
         )
+    )
+
+
+def ask_at_the_chair(*, gate: queries.Gate, by: Author) -> Asking | None:
+    """Keep what the start gate answers on the day of the session: once, then when it changes."""
+    site = gate.session.site
+    if booked.local_day(gate.at, site) < booked.local_day(gate.session.planned_start, site):
+        return None
+    return ask_again(
+        course=gate.course,
+        session=gate.session,
+        stage=gate.stage,
+        occasion=Occasion.CHAIR,
+        verdict=gate.verdict,
+        by=by,
     )
 
 

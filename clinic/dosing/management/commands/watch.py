@@ -1,4 +1,7 @@
-"""`clinic watch`: each second see silence, say one is alive, seal the audit chain, walk on it."""
+"""`clinic watch`: each second see silence, say one is alive, seal the audit chain, walk on it.
+
+Once a minute it asks again about the doses that are booked for tomorrow.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,13 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 
 from clinic.audit import actions as audit
+from clinic.course import actions as course_actions
+from clinic.database import now
 from clinic.dosing import actions, faults
 from clinic.people import access
 
 WATCH_LOCK = 7_401_003
-SECOND = 1.0
+SECOND, MINUTE = 1.0, 60.0
 log = logging.getLogger(__name__)
 
 
@@ -37,6 +42,11 @@ def look() -> int:
     return sealed
 
 
+def ask_again() -> int:
+    """Ask about the doses of tomorrow that were not asked about; return how many were."""
+    return len(course_actions.ask_the_day_before(at=now()))
+
+
 class Command(BaseCommand):
     """Watch until stopped; a restart of the database is waited out."""
 
@@ -44,7 +54,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Watch for ever; a second process waits until the first is gone."""
-        holds = False
+        holds, asked = False, -MINUTE
         while True:
             begun = time.monotonic()
             try:
@@ -53,6 +63,9 @@ class Command(BaseCommand):
                     self.stdout.flush()
                 if holds:
                     look()
+                    if begun - asked >= MINUTE:
+                        ask_again()
+                        asked = begun
             except (DatabaseError, InterfaceError) as error:
                 log.error("watch: %s", faults.told(error))
                 if faults.is_away(error):  # else the lock, and its connection, are still ours
