@@ -288,3 +288,36 @@ def test_a_fault_that_is_no_lost_connection_keeps_the_watch(
     assert state in caplog.text
     assert ("lost" in caplog.text) is not keeps
     connection.close()
+
+
+# -- the day before --------------------------------------------------------------------------------
+
+
+def test_the_watch_asks_again_once_a_minute_about_the_doses_of_tomorrow(
+    ready: hour.Hour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with access.acting(world.author("alice")):
+        world.plan_dose(ready.session.course, number=2, in_minutes=24 * 60)
+    asked: list[int] = []
+    ask = watch.ask_again
+
+    def counted() -> int:
+        asked.append(ask())
+        return asked[-1]
+
+    seconds = iter(range(1000))
+    looks: list[str] = []
+
+    def rest(_seconds: float) -> None:
+        looks.append("rest")
+        if len(looks) == 61:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch, "ask_again", counted)
+    monkeypatch.setattr(watch, "look", int)
+    monkeypatch.setattr(watch.time, "sleep", rest)
+    monkeypatch.setattr(watch.time, "monotonic", lambda: next(seconds) / 2)
+    with pytest.raises(KeyboardInterrupt):
+        watch.Command().handle()
+    assert asked == [1, 0]
+    connection.close()

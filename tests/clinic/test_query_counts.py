@@ -43,6 +43,13 @@ def in_a_room(number: int) -> None:
     ground.start(ground.plan_dose(course))
 
 
+def booked(number: int) -> None:
+    """Somebody with a dose booked this week."""
+    _enrolment, course = ground.open_person(f"Person {number}")
+    ground.known_well(course, consented=False)
+    ground.plan_dose(course, in_minutes=3 * 24 * 60)
+
+
 def asked(name: str, view: str) -> int:
     """Return how many queries a page asked, once it is warm."""
     browser = ground.signed_in(name)
@@ -61,6 +68,7 @@ def asked(name: str, view: str) -> int:
         ("alice", "intake:worklist", in_screening),
         ("bob", "today:patients", in_screening),
         ("bob", "today:today", in_a_room),
+        ("bob", "today:booked", booked),
         ("bob", "dosing:board", in_a_room),
         ("bob", "dosing:board_rows", in_a_room),
     ],

@@ -9,8 +9,9 @@ from kap import cli
 from kap.chart import Condition, Moment, ReviewedList
 from kap.explain import NOTHING_MORE, explain
 from kap.explain_text import explanation_json, explanation_lines
-from kap.lapse import lapses
-from kap.rule import Answer
+from kap.lapse import lapses, reads
+from kap.protocol import load
+from kap.rule import Answer, ProtocolError
 from kap.verdict import ask
 from tests.core.small_protocol import (
     AGAIN,
@@ -310,3 +311,13 @@ def test_an_unknown_is_told_as_json_with_its_replies():
     assert written["ask_next"]["replies"][0] == {
         "reply": "true", "answer": "refer_now", "settles": 1,
     }  # fmt: skip
+
+
+def test_what_a_stage_reads_is_told_in_raw_facts_and_lists():
+    protocol = load("iv-ketamine")
+    screening, start = (reads(protocol, stage) for stage in ("screening", "start"))
+    assert {"psychosis_now", "conditions", "systolic"} <= screening < start
+    assert "systolic_mean" not in start  # derived from the readings
+    assert "sips_tolerated" not in start
+    with pytest.raises(ProtocolError):
+        reads(protocol, "no such stage")
