@@ -10,7 +10,7 @@ from django.db import transaction
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
 from clinic.course.actions.facts import Reading, record_facts
-from clinic.course.actions.protocols import newest_protocol
+from clinic.course.actions.protocols import protocol_to_open
 from clinic.course.actions.rows import hold, written
 from clinic.course.models import Course, Referral
 from clinic.database import now
@@ -52,12 +52,12 @@ def open_course(
     referral: Referral | None = None,
     protocol_id: str = "iv-ketamine",
 ) -> Course:
-    """Open a Course pinned to the newest version of the protocol."""
+    """Open a Course pinned to the newest version of the protocol that is signed at the site."""
     course = Course.add(
         **written(enrolment, by),
         referral=referral,
         indication=indication,
-        protocol=newest_protocol(protocol_id),
+        protocol=protocol_to_open(protocol_id, enrolment.site),
     )
     audit.record(by=by, action="course.open", about=course, protocol=course.protocol_id)
     return course
