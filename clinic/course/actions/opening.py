@@ -11,7 +11,7 @@ from clinic.audit import actions as audit
 from clinic.audit.author import Author
 from clinic.course.actions.asking import Occasion, ask_again
 from clinic.course.actions.facts import Reading, record_facts
-from clinic.course.actions.protocols import newest_protocol
+from clinic.course.actions.protocols import protocol_to_open
 from clinic.course.actions.rows import hold, written
 from clinic.course.models import Course, Referral
 from clinic.database import now
@@ -63,12 +63,12 @@ def open_course(
     referral: Referral | None = None,
     protocol_id: str = "iv-ketamine",
 ) -> Course:
-    """Open a Course pinned to the newest version of the protocol, and ask its screening."""
+    """Open a Course under the newest version that is signed at the site, and ask its screening."""
     course = Course.add(
         **written(enrolment, by),
         referral=referral,
         indication=indication,
-        protocol=newest_protocol(protocol_id),
+        protocol=protocol_to_open(protocol_id, enrolment.site),
     )
     audit.record(by=by, action="course.open", about=course, protocol=course.protocol_id)
     ask_again(course=course, stage="screening", occasion=Occasion.REFERRAL, by=by)

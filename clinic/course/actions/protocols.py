@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+from django.db.models import F
+
 from clinic.course.actions.rows import Refused
-from clinic.course.models import ProtocolVersion
+from clinic.course.models import ProtocolVersion, Signature
 from clinic.database import now
+from clinic.people.models import Site
 from kap.protocol import available, load
 
 
@@ -33,3 +37,25 @@ def newest_protocol(protocol_id: str) -> ProtocolVersion:
     """Return the newest registered version of a protocol."""
     protocol = load(protocol_id)
     return ProtocolVersion.objects.get(name=f"{protocol_id}@{protocol.version}")
+
+
+def protocol_to_open(protocol_id: str, site: Site) -> ProtocolVersion:
+    """Return the version that a new course is judged by: the newest one signed at the site.
+
+    In a demonstration, and where no version is signed yet, the newest: nothing is decided under it
+    before it is signed.
+    """
+    signed = set() if settings.MODE == "demo" else _signed_at(site)
+    names = [f"{name}@{version}" for name, version in available() if name == protocol_id]
+    for name in reversed(names):
+        if name in signed:
+            return ProtocolVersion.objects.get(name=name)
+    return newest_protocol(protocol_id)
+
+
+def _signed_at(site: Site) -> set[str]:
+    """Return the names of the versions whose signed text stands at the site."""
+    stands = Signature.objects.filter(
+        site=site, withdrawal__isnull=True, digest=F("protocol__digest")
+    )
+    return set(stands.values_list("protocol_id", flat=True))
