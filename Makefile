@@ -7,7 +7,7 @@ CATALOGS := $(wildcard clinic/locale/*/LC_MESSAGES/django.po)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix lock bench tour chromium
+.PHONY: help setup demo test check fix lock bench prove tour chromium
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,9 @@ lock: setup  ## write requirements.txt anew from pyproject.toml (--upgrade: LOCK
 
 bench: setup .venv/peers  ## measure, and write docs/benchmarks.md
 	$(PYTHON) -m tests.bench
+
+prove: setup  ## prove the protocols, ask the second reading about every chart, into docs/reliability.md
+	$(PYTHON) -m tests.prove
 
 tour: setup chromium  ## walk the nine steps in Chromium, and save a picture of each in docs/tour
 	$(PYTHON) -m tests.tour
