@@ -26,6 +26,7 @@ TOPICS = (
 UNITS = ("h", "d", "business_d", "a")
 ROUTES = ("IV", "SC", "IM", "SL", "IN", "PO", "NASAL")
 LANGUAGES = ("en", "fr")
+COMMUNITY = "community"  # the one value of `premises` that asks for no approval
 _HEADER = ("id", "title", "version")
 _KEYS = (
     *("topic", "routes", "text", "value", "unit", "source", "mark", "unverified", "note"),
@@ -55,6 +56,14 @@ class Provision:
     note: str = ""
     effective_from: date | None = None
     effective_to: date | None = None
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether premises must be approved before a route is given there (not in the community).
+
+        What is not plainly open is closed: a value that no line here knows asks for an approval.
+        """
+        return self.topic == "premises" and self.value != COMMUNITY
 
     def holds_on(self, day: date) -> bool:
         """Return whether it is in effect on `day`; both ends are included."""

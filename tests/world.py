@@ -43,7 +43,7 @@ from clinic.dosing import actions as dosing
 from clinic.dosing import queries as dosing_queries
 from clinic.dosing.models import Infusion, Order
 from clinic.people import access
-from clinic.people.models import Enrolment, Patient, Role, Site, Staff
+from clinic.people.models import Enrolment, Patient, PremisesApproval, Role, Site, Staff
 from clinic.portal import actions as portal
 from kap.chart import Chart
 from kap.facts import vocabulary
@@ -53,6 +53,7 @@ SITES = {
     "toronto": ("Toronto", "America/Toronto", "ca-on"),
     "vancouver": ("Vancouver", "America/Vancouver", "ca-bc"),
 }
+APPROVALS = {"ca-on": "ohp_approved", "ca-bc": "hospital_or_accredited"}
 STAFF = {
     "alice": ("toronto", ("prescriber",)),
     "omar": ("toronto", ("prescriber",)),
@@ -97,6 +98,16 @@ def install(using: str = "migrate") -> None:
             jurisdiction=jurisdiction,
             phone="555-0100",
             address="1 Example Street",
+        )
+        PremisesApproval.add(
+            using=using,
+            site_id=code,
+            route="IV",
+            kind=APPROVALS[jurisdiction],
+            reference="tests",
+            valid_from=date(2020, 1, 1),
+            author="owner",
+            recorded_at=now(),
         )
     for username, (site, roles) in STAFF.items():
         user = get_user_model().objects.db_manager(using).create_user(username, password=PASSWORD)

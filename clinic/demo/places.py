@@ -6,13 +6,15 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
+from datetime import date
 
 from django.contrib.auth import get_user_model
 
 from clinic.audit.author import Author
+from clinic.database import now
 from clinic.dosing.models import Device
 from clinic.people.access import staff_author
-from clinic.people.models import Role, Site, Staff
+from clinic.people.models import PremisesApproval, Role, Site, Staff
 from clinic.postgres_account import data_folder
 
 SITES = (
@@ -49,6 +51,7 @@ STAFF = (
     ("omar", "Dr. Omar Haddad", "vancouver", ("prescriber",)),
     ("tuan", "Tuan Pham", "vancouver", ("therapist",)),
 )
+APPROVALS = (("toronto", "ohp_approved"), ("vancouver", "hospital_or_accredited"))
 ROOMS = (("1", "toronto"), ("2", "toronto"), ("3", "vancouver"), ("4", "vancouver"))
 
 
@@ -77,6 +80,16 @@ def build(*, write_sign_ins: bool = True) -> Places:
     for code, name, zone, jurisdiction, phone, address in SITES:
         Site.objects.create(
             code=code, name=name, zone=zone, jurisdiction=jurisdiction, phone=phone, address=address
+        )
+    for site, kind in APPROVALS:
+        PremisesApproval.add(
+            site_id=site,
+            route="IV",
+            kind=kind,
+            reference="invented for the demonstration",
+            valid_from=date(2020, 1, 1),
+            author="owner",
+            recorded_at=now(),
         )
     staff: dict[str, Staff] = {}
     sign_ins: list[dict[str, str]] = []

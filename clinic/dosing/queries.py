@@ -12,10 +12,12 @@ from uuid import UUID
 
 from django.shortcuts import get_object_or_404
 
+from clinic.course import premises
 from clinic.course import queries as course_queries
 from clinic.course.models import Course, Decision, Fact, Override, Session, TaskEntry
 from clinic.dosing.body import Body, body_of, dosing_weight_of
 from clinic.dosing.models import Association, Infusion, Order
+from clinic.people.premises import Premises
 from kap import course as kap_course
 from kap.chart import Chart, Source
 from kap.chart import Fact as Told
@@ -241,8 +243,22 @@ class Gate:
         return [course_queries.lift_of(row) for row in self._live]
 
     @cached_property
+    def premises(self) -> Premises:
+        """Return what the site's premises need for the route on this day."""
+        return premises.premises_of(self.course, self.at)
+
+    @property
+    def premises_bar(self) -> str:
+        """Return why the premises close this gate; "" where they do not, or nothing is given."""
+        if self.stage == "discharge" or self.premises.is_open:
+            return ""
+        return premises.closed_words(self.premises)
+
+    @cached_property
     def is_open(self) -> bool:
         """Return whether one may go on, after live overrides and conditions met."""
+        if self.premises_bar:
+            return False
         moment = course_queries.moment(self.at, self.session.site)
         lifts = self._lifts
         if self.stage == "order":

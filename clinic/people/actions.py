@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from datetime import date
+from typing import Any, NamedTuple
 from zoneinfo import available_timezones
 
 from django.conf import settings
@@ -20,7 +21,8 @@ from django.utils.translation import gettext as _
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
 from clinic.database import now
-from clinic.people.models import Role, Room, Site, Staff
+from clinic.people.models import PremisesApproval, Role, Room, Site, Staff
+from clinic.people.premises import premises
 
 JURISDICTIONS = ("ca-on", "ca-bc")
 CODE = re.compile(r"[a-z][a-z0-9-]{1,39}")
@@ -92,6 +94,72 @@ def _add_room(site: Site, name: str, by: Author) -> None:
     _room, is_new = Room.objects.get_or_create(site=site, name=name)
     if is_new:
         audit.record(by=by, action="room.add", site=site.code, room=name)
+
+
+# -- premises --------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def authorise(
+    *,
+    site: Site,
+    route: str,
+    reference: str,
+    valid_from: date,
+    valid_until: date | None,
+    by: Author,
+) -> PremisesApproval:
+    """Write down that a site's premises are approved for a route, as its jurisdiction asks.
+
+    The same again changes nothing. Raises Refused where nothing is asked, or the law is not known.
+    """
+    found = premises(site, route, valid_from)
+    if found.asked is None:
+        raise Refused(f"{site.jurisdiction} says nothing about premises for {route!r}: ask first")
+    if not found.asked.needs_approval:
+        raise Refused(f"{site.jurisdiction} asks for no approval of premises for {route}")
+    if not reference.strip():
+        raise Refused("reference: empty; name the paper, as in 'CPSO OHP 1234 of 3 May 2026'")
+    if valid_until is not None and valid_until < valid_from:
+        raise Refused(f"until {valid_until}: before {valid_from}, from which it holds")
+    told: dict[str, Any] = {"route": route, "kind": str(found.asked.value)}
+    told |= {"reference": reference.strip(), "valid_from": valid_from, "valid_until": valid_until}
+    standing = PremisesApproval.objects.filter(site=site, withdraws=None, withdrawn_by=None)
+    if known := standing.filter(**told).first():
+        return known
+    row = PremisesApproval.add(**told, site=site, author=by.id, recorded_at=now())
+    audit.record(by=by, action="premises.authorise", site=site.code, route=route, kind=row.kind)
+    return row
+
+
+@transaction.atomic
+def withdraw_approval(*, site: Site, route: str, reason: str, by: Author) -> int:
+    """End every approval of a site's premises for a route; return how many stood. Refused for none.
+
+    From now on nothing is planned, ordered or started there by that route.
+    """
+    if not reason.strip():
+        raise Refused("reason: empty; say why the approval ended")
+    standing = PremisesApproval.objects.filter(
+        site=site, route=route, withdraws__isnull=True, withdrawn_by__isnull=True
+    )
+    rows = list(standing)
+    if not rows:
+        raise Refused(f"no approval of {site.code} for {route} stands")
+    for row in rows:
+        PremisesApproval.add(
+            site=site,
+            route=row.route,
+            kind=row.kind,
+            reference=reason.strip(),
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
+            withdraws=row,
+            author=by.id,
+            recorded_at=now(),
+        )
+    audit.record(by=by, action="premises.withdraw", site=site.code, route=route)
+    return len(rows)
 
 
 # -- staff -----------------------------------------------------------------------------------------

@@ -159,6 +159,38 @@ class Room(models.Model):
         return self.name
 
 
+class PremisesApproval(Recorded):
+    """That a site's premises may be used for a route, as its jurisdiction asks; or its withdrawal.
+
+    Written by the owner of the database. `kind` is the value of the pack's row, as `ohp_approved`.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="approvals")
+    route = models.CharField(max_length=8)
+    kind = models.CharField(max_length=40)
+    reference = models.CharField(max_length=200)
+    valid_from = models.DateField()
+    valid_until = models.DateField(null=True)
+    withdraws = models.OneToOneField(
+        "self", null=True, on_delete=models.PROTECT, related_name="withdrawn_by"
+    )
+    author = models.CharField(max_length=80)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(reference=""), name="people_premisesapproval_names_its_paper"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(valid_until__isnull=True)
+                | models.Q(valid_until__gte=models.F("valid_from")),
+                name="people_premisesapproval_begins_first",
+            ),
+        ]
+
+
 class SiteRow(Recorded):
     """A patient's row at a site, with its author and both times of the fact."""
 

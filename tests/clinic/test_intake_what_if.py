@@ -8,6 +8,7 @@ import pytest
 from django.apps import apps
 from django.db import connection
 from django.urls import reverse
+from django.utils import translation
 
 from clinic.audit.models import Event
 from clinic.course import actions as course_actions
@@ -28,9 +29,10 @@ WEIGHT = vocabulary()["weight"].ask["en"] + " (kg)"
 
 def what_if(world: World, name: str = "alice", french: bool = False, **told: str) -> Any:
     headers = {"accept-language": "fr"} if french else {}
-    return world.client(name).post(
-        reverse("intake:what_if", args=[world.course.pk]), told, headers=headers
-    )
+    with translation.override("en"):  # a French page leaves its language behind
+        return world.client(name).post(
+            reverse("intake:what_if", args=[world.course.pk]), told, headers=headers
+        )
 
 
 def counted() -> dict[str, int]:

@@ -24,7 +24,10 @@ PATIENTS = {site: uuid.uuid5(uuid.NAMESPACE_DNS, site) for site in SITES}
 OURS = ("audit", "people", "course", "intake", "dosing", "outcomes", "therapy", "interop", "portal")
 MODELS = [model for model in apps.get_models() if model._meta.app_label in OURS]
 # Places and devices are not about a patient; every other table with a site holds patients' data.
-NOT_A_PATIENTS = {"people_site", "people_staff", "people_role", "people_room", "dosing_device"}
+NOT_A_PATIENTS = {
+    *("people_site", "people_premisesapproval", "people_staff", "people_role", "people_room"),
+    "dosing_device",
+}
 
 
 def columns_of(model: Any) -> set[str]:

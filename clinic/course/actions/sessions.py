@@ -8,8 +8,9 @@ from django.db import transaction
 
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
+from clinic.course import premises
 from clinic.course.actions.asking import Occasion, ask_again
-from clinic.course.actions.rows import written
+from clinic.course.actions.rows import Refused, written
 from clinic.course.models import Course, Session
 
 
@@ -26,7 +27,13 @@ def plan_session(
     setting: str = "one-to-one",
     replaces: Session | None = None,
 ) -> Session:
-    """Plan an encounter; a move names the session it replaces. A dose that is booked is asked."""
+    """Plan an encounter; a move names the session it replaces. A dose that is booked is asked.
+
+    Raises Refused for a dose on premises without the approval that their jurisdiction asks for.
+    """
+    found = premises.premises_of(course, planned_start)
+    if kind == Session.Kind.DOSING and not found.is_open:
+        raise Refused(premises.closed_words(found))
     session = Session.add(
         **written(course, by),
         course=course,

@@ -75,6 +75,8 @@ def sign_order(*, session: Session, draft: queries.Draft, key: UUID, by: Author)
 
 def decided(gate: queries.Gate, by: Author, reason: str = "") -> Decision:
     """Store the gate's Decision, or raise Refused with the words of what closes it."""
+    if gate.premises_bar:
+        raise Refused(gate.premises_bar)
     if not gate.is_open:
         why = "; ".join(f.why for f in gate.verdict.findings[:3])
         raise Refused(
