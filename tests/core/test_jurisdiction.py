@@ -163,3 +163,10 @@ def test_rows_that_follow_each_other_or_speak_of_other_routes_stand_side_by_side
 def test_a_pack_says_which_it_is() -> None:
     assert load_jurisdiction("ca-bc").id == "ca-bc"
     assert load_jurisdiction("ca-bc").title["fr"] == "Colombie-Britannique"
+
+
+def test_premises_ask_for_an_approval_unless_the_community_is_open() -> None:
+    pack = load_jurisdiction("ca-bc")
+    asked = {route: pack.premises(route, TODAY).needs_approval for route in ("IV", "IM")}
+    assert asked == {"IV": True, "IM": False}
+    assert not pack.the("schedule", TODAY).needs_approval
