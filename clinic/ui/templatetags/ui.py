@@ -280,5 +280,5 @@ def _options(field: BoundField, place: str) -> tuple[Option, ...]:
 
 def _input(data: Mapping[str, Any]) -> SafeString:
     """Return a radio button or tick box as Django's own widget writes it, without its templates."""
-    told = {"type": data["type"], "name": data["name"], "value": data["value"]}
-    return format_html("<input{}>", flatatt(told | data["attrs"]))
+    value, rest = flatatt({"value": data["value"]}), flatatt(data["attrs"])
+    return format_html('<input type="{}" name="{}"{}{}>', data["type"], data["name"], value, rest)
