@@ -18,12 +18,14 @@ LIMIT = "Holds over derived facts, not over their derivations (codes, dates, cou
 
 STATEMENTS = {
     "absolute": "nothing may start while a rule of level A speaks or is unknown",
-    "override": "no set of overrides of level R and P lets anything start while an A is not quiet",
+    "override": "no set of overrides lets anything start while an A is not quiet, or reaches an A",
     "dose": "where anything may start, the dose is known to be within its route's hard ceilings",
     "included": "every level A rule of screening and order is asked at start",
     "unknown": "an unknown rule of level A, I, R or P closes the gates order, start and discharge",
     "refine": "where a gate is open with a fact unknown, it is open with every value of it",
-    "monotone": "with all facts known, moving one along its risk direction never lowers the answer",
+    "monotone": "with all facts known, moving one along its risk direction never lowers the answer;"
+    " a two-sided one on each arm",
+    "bands": "the bands of a number do not overlap, and each scale speaks exactly where it covers",
     "total": "a rule never speaks and is unknown at once, so every chart has exactly one answer",
     "open": "there are patients, all of whose facts are known, with whom a dose may start",
     "alive": "every rule speaks of some patient, so that removing it changes that verdict",
@@ -61,7 +63,7 @@ def check_certificate(protocol: Protocol, found: Mapping[str, Any]) -> None:
         raise ProtocolError(f"the certificate of {name} was altered")
     if found.get("digest") != protocol.digest:
         raise ProtocolError(f"the certificate of {name} is of another text: prove it again")
-    proven = {row["name"] for row in found["obligations"]}
+    proven = {row["name"] for row in found["obligations"] if row["asked"]}
     if not proven >= set(STATEMENTS):
         lacking = ", ".join(sorted(set(STATEMENTS) - proven))
         raise ProtocolError(f"the certificate of {name} says nothing of: {lacking}")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def prove_protocol(asked: argparse.Namespace) -> int:
     """Prove a protocol, shipped or from a file; exit code 1 with the patients in whom it fails."""
     from kap.certificate import file_of
-    from kap.proof import Unproven, prove, write_certificate
+    from kap.proof import prove, write_certificate
+    from kap.prover import Unproven
 
     protocol = given_protocol(asked.protocol)
     try:
@@ -69,6 +70,10 @@ def _lines(proof: Proof) -> Iterator[str]:
             yield f"       at {found.stage}, {found.about}: {facts}".rstrip(": ")
     for apart in proof.apart:
         yield f"apart  {apart.fact} at {', '.join(apart.stages)}: {apart.why}"
+    for overlap in proof.overlaps:
+        yield f"apart  {overlap.fact} in {' and '.join(overlap.rules)}: {overlap.why}"
+    for scale in proof.scales:
+        yield f"scale  {scale.name} ({', '.join(scale.rules)}): {scale.cover}"
     yield LIMIT
 
 
@@ -77,8 +82,8 @@ def _lines(proof: Proof) -> Iterator[str]:
 
 def diff_protocols(asked: argparse.Namespace) -> int:
     """Say what differs between two versions; exit code 1 when some patient's answer is looser."""
-    from kap.proof import Unproven
     from kap.proof_diff import difference
+    from kap.prover import Unproven
 
     old, new = given_protocol(asked.old), given_protocol(asked.new)
     texts = _text_of(asked.old, old), _text_of(asked.new, new)

@@ -258,7 +258,8 @@ class Patients:
             ends = [
                 decimal_text(value(end).as_long() * column.step) for end in (fact.low, fact.high)
             ]
-            return f"{ends[0] if ends[0] == ends[1] else ' to '.join(ends)} {column.unit}".strip()
+            unit = "" if column.unit == "1" else f" {column.unit}"
+            return (ends[0] if ends[0] == ends[1] else " to ".join(ends)) + unit
         if fact.kind == "code":
             place = value(fact.code).as_long()
             return next((code for code, own in self.codes.items() if own == place), "another code")

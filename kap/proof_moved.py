@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kap.encode import Patients
-from kap.proof import Unproven
 from kap.proof_side import Side, solve
 from kap.protocol import Protocol
+from kap.prover import Unproven
 from kap.rule import Answer, Rule
 
 LOOSER, STRICTER = "looser", "stricter"

@@ -13,8 +13,8 @@ from kap.encode import Patients
 from kap.evidence import Look
 from kap.examples import AT
 from kap.known import Reason
-from kap.proof import Unproven
 from kap.protocol import Stage
+from kap.prover import Unproven
 from kap.rule import Answer, Rule
 from kap.value import FALSE, TRUE, Value, number, unknown
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import ask, beds, engines, ground, pages, replays, report, stream
+from tests.bench import ask, beds, engines, ground, pages, proof, replays, report, stream
 from tests.browser.chromium import chromium
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -43,6 +43,8 @@ def measure(size: Size) -> report.Run:
     browser = chromium()
     facts = {"machine": platform.machine(), "load average before": _load()}
     asked = ask.measure()
+    say("the proof of each protocol version")
+    proofs = proof.measure()
     say("other engines, and a registry in columns")
     others, again = engines.measure(), replays.measure()
     with ground.folder():
@@ -64,7 +66,7 @@ def measure(size: Size) -> report.Run:
                 # Afterwards: twenty more people would stand on the lists that were timed.
                 rates = _rates(beds.prepare(pages.SITE, size.beds), size, browser)
     facts["load average after"] = _load()
-    return report.Run(facts, found, rates, asked, starts, others, again)
+    return report.Run(facts, found, rates, asked, starts, others, again, proofs)
 
 
 def measure_stream(size: Size) -> list[stream.Rate]:
@@ -166,6 +168,7 @@ def main() -> None:
     size = QUICK if given.quick else Size()
     if given.only == "core":
         lines = [*report.engines(engines.measure()), *report.replays(replays.measure())]
+        lines += report.proofs(proof.measure())
         print("\n".join([*lines, str(ask.measure())]))
         return
     if given.only == "pages":

@@ -14,6 +14,7 @@ SCREEN_P99_MS = 500
 ASK_PER_S = 10_000
 REPLAY_PER_S = 5_000_000
 SCREEN_START_S = 0.4
+PROOF_S = 10
 KEPT_UP = 0.95  # of the readings asked for, sent
 
 
@@ -28,6 +29,7 @@ class Run:
     start_s: Mapping[str, float]
     engines: Engines
     replay: Mapping[str, float]
+    proof_s: Mapping[str, float]
 
 
 def page(run: Run) -> str:
@@ -52,6 +54,7 @@ def page(run: Run) -> str:
             *rates(run.rates),
             *_ask(run.ask),
             *replays(run.replay),
+            *proofs(run.proof_s),
             *_start(run.start_s),
         ]
     )
@@ -123,6 +126,19 @@ def replays(found: Mapping[str, float]) -> list[str]:
         f"`kap screen` from nothing to its answer, best of seven: {start:.2f} s. Target: at most"
         f" {SCREEN_START_S} s: {_verdict(is_met=start <= SCREEN_START_S)}.",
         "",
+    ]
+
+
+def proofs(found: Mapping[str, float]) -> list[str]:
+    """Return the part on proofs."""
+    said = _verdict(is_met=max(found.values()) <= PROOF_S)
+    return [
+        "## Proofs",
+        "",
+        "All obligations of one protocol version put to Z3: seconds of processor time, one core.",
+        f"Target: at most {PROOF_S} s a version: {said}.",
+        "",
+        *_table(("version", "seconds"), ((name, f"{s:.1f}") for name, s in found.items())),
     ]
 
 

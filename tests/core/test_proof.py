@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 from functools import cache
 from importlib import resources
@@ -24,22 +25,30 @@ from kap.compiled import linear
 from kap.condition import Comparison, Member, Sum, walk
 from kap.encode import Patients, State
 from kap.evidence import Look
-from kap.proof import Unproven, direction_of, exceptions, prove, write_certificate
+from kap.lift import Lift
+from kap.proof import prove, write_certificate
+from kap.proof_gate import is_lifted
+from kap.proof_risk import direction_of, exceptions
 from kap.protocol import available, load, parse_protocol
+from kap.prover import Unproven
 from kap.rule import ProtocolError
 from kap.value import UNKNOWN, Value, number
+from kap.verdict import ask
 from tests.core.small_protocol import (
     AGAIN,
     AT,
     CODES,
     DERIVED,
     HEADER,
+    NOW,
     PARAMS,
     RULES,
     STAGES,
     TO_DO,
+    chart,
     rule,
     small,
+    told,
 )
 
 BASE = HEADER + PARAMS + STAGES + DERIVED + CODES
@@ -77,8 +86,8 @@ def test_a_certificate_says_what_it_does_not_cover_and_names_no_day():
     kept = read_certificate(shipped(SHIPPED[0]))
     assert "not over their derivations" in kept["limit"]
     assert set(kept) == {
-        "protocol", "version", "digest", "ceilings", "solver", "obligations", "apart", "limit",
-        "hash",
+        "protocol", "version", "digest", "ceilings", "solver", "obligations", "apart", "overlaps",
+        "scales", "limit", "hash",
     }  # fmt: skip
 
 
@@ -102,7 +111,10 @@ def test_an_altered_certificate_is_refused(change, words):
 
 
 def test_a_certificate_of_another_text_or_of_fewer_obligations_is_refused():
-    one, other = prove(small(BASE + RULES)), small(BASE + RULES.replace("41", "40"))
+    bare, other = prove(small(BASE + RULES)), small(BASE + RULES.replace("41", "40"))
+    with pytest.raises(ProtocolError, match="says nothing of: dose"):  # it names no ceiling
+        check_certificate(small(BASE + RULES), write_certificate(bare))
+    one = replace(bare, obligations=tuple(replace(o, asked=o.asked or 1) for o in bare.obligations))
     written = write_certificate(one)
     check_certificate(small(BASE + RULES), written)
     with pytest.raises(ProtocolError, match="another text"):
@@ -165,6 +177,31 @@ def test_an_answer_that_falls_as_the_risk_grows_is_found():
     assert set(falls) == {"aneurysm", "systolic_latest", "steady"}
 
 
+WEIGHTS = """[param]
+light = { value = 60, unit = "kg", source = "clinic policy", mark = "D" }
+heavy = { value = 80, unit = "kg", source = "clinic policy", mark = "D" }
+"""
+ARMS = [
+    ("weight >= param.light and weight <= param.heavy", {"weight"}),
+    ("not (weight < param.light or weight > param.heavy)", {"weight"}),
+    ("weight < param.light or weight > param.heavy", set()),
+    ("weight > param.heavy", set()),
+]
+
+
+@pytest.mark.parametrize(("when", "falls"), ARMS)
+def test_a_two_sided_fact_is_worse_on_each_arm_and_never_in_the_middle(when, falls):
+    middle = rule("A-MIDDLE", "A", f'when = "{when}"', "contraindicated")
+    found = failing(small(BASE.replace("[param]", WEIGHTS) + RULES + middle))
+    assert {f.about for f in found.get("monotone", ())} == falls
+    for patient in found.get("monotone", ()):
+        below, own, above = (
+            float(patient.facts[name].removesuffix(" kg"))
+            for name in ("weight below", "weight", "weight above")
+        )
+        assert below < 60 <= own <= 80 < above
+
+
 def test_a_rule_that_can_never_speak_is_found():
     never = rule("A-NEVER", "A", 'when = "aneurysm and not aneurysm"', "contraindicated")
     assert [f.about for f in failing(small(BASE + never))["alive"]] == ["A-NEVER"]
@@ -198,11 +235,58 @@ def test_a_dose_above_the_hard_ceiling_is_found_whatever_a_protocol_says(text, l
     assert fact in {f.about for f in failing(loose)["dose"]}
 
 
+def test_an_override_that_reached_an_absolute_is_found(monkeypatch):
+    protocol = small(BASE + RULES)
+    monkeypatch.setattr("kap.lift.refusal", lambda *_: "")
+    found = failing(protocol)
+    assert set(found) == {"override"}
+    reached = {(f.stage, f.about) for f in found["override"]}
+    assert ("start", "CI-ANEUR") in reached
+    assert ("screening", "CI-ANEUR: an override reaches it") in reached
+    assert ("order", "INT-48: an override reaches it") in reached
+
+
+LIFTED_CHARTS = [
+    (),
+    ("aneurysm",),
+    ("left_handed", "psychosis", "chest_pain"),
+    ("aneurysm", "left_handed", "chest_pain"),
+]
+
+
+@pytest.mark.parametrize("true", LIFTED_CHARTS)
+def test_whatever_is_lifted_the_encoder_answers_as_the_overrides_do(true):
+    """Every set of overrides, of rules of every level, over charts that are known in part."""
+    protocol = small(BASE + RULES)
+    verdict = ask(protocol, "start", chart(*(told(name, True) for name in true)), AT)
+    found = {f.rule_id: f for f in verdict.findings}
+    patients, stage = Patients(protocol), protocol.stage("start")
+    for planned in stage.rules:
+        state = found[planned.rule.id].state if planned.rule.id in found else "quiet"
+        patients._states[planned.rule.id] = State(
+            z3.BoolVal(state == "spoke"), z3.BoolVal(state == "unknown")
+        )
+    liftable = {rule_id for rule_id in found if is_lifted(protocol.rule(rule_id))}
+    assert {found[rule_id].level for rule_id in liftable} == {"R", "P"} & {
+        f.level for f in found.values()
+    }
+    for chosen in product((False, True), repeat=len(found)):
+        named = [rule_id for rule_id, is_named in zip(found, chosen, strict=True) if is_named]
+        lifts = [Lift(n, NOW + timedelta(hours=1), "dr-1", "dr-2", "why", "letter") for n in named]
+        lifted = {n: z3.BoolVal(n in named) for n in liftable}
+        ranks = [r for r in range(1, 8) if holds(patients.at_least(stage, r, lifted))]
+        assert max(ranks) == verdict.after(lifts, AT).rank
+
+
+def holds(formula):
+    return z3.is_true(z3.simplify(formula))
+
+
 def test_an_exception_that_nothing_needs_is_found(monkeypatch):
     row = replace(
         exceptions()[0], fact="aneurysm", stages=("start", "nowhere"), rules=("CI-ANEUR",)
     )
-    monkeypatch.setattr("kap.proof.exceptions", lambda: (row,))
+    monkeypatch.setattr("kap.proof_risk.exceptions", lambda: (row,))
     found = failing(small(BASE + RULES))
     assert [f.about for f in found["monotone"]] == ["aneurysm: an exception that nothing needs"]
 
@@ -321,13 +405,12 @@ def both_read(protocol, most):
         state = patients.state(planned)
         for chosen in islice(product(*choices), 0, None, stride):
             look = Look(Chart(), AT, protocol.plan.derivers, stage.limits, stage.now)
-            told = []
+            held = []
             for name, value in zip(names, chosen, strict=True):
                 look.values[protocol.plan.columns[name].slot] = value
-                told += bound(patients, name, value)
+                held += bound(patients, name, value)
             speaks, unknown = (
-                z3.is_true(z3.simplify(z3.substitute(part, told)))
-                for part in (state.speaks, state.unknown)
+                holds(z3.substitute(part, held)) for part in (state.speaks, state.unknown)
             )
             read = 2 if speaks else 1 if unknown else 0
             yield planned.rule.id, planned.speaks(look), read

@@ -12,11 +12,11 @@ import pytest
 from kap import cli
 from kap.encode import Patients
 from kap.known import Reason
-from kap.proof import Unproven
 from kap.proof_diff import difference, rewritten
 from kap.proof_moved import moved
 from kap.proof_side import Side, solve
 from kap.protocol import load, parse_protocol
+from kap.prover import Unproven
 from kap.rule import Answer
 from kap.value import Value, number
 from tests.core.small_protocol import (

@@ -41,6 +41,7 @@ GOOD = Run(
         [],
     ),
     replay={"replay_per_s": 6e6, "replay_file_per_s": 2e5, "screen_start_s": 0.3},
+    proof_s={"iv-ketamine@1": 2.5, "iv-ketamine@2": 9.9},
 )
 
 
@@ -58,7 +59,8 @@ def test_no_times_are_no_result() -> None:
 def test_the_page_says_that_all_targets_are_met() -> None:
     text = page(GOOD)
     assert "NOT met" not in text
-    assert text.count(": met.") == 5
+    assert text.count(": met.") == 6
+    assert "| iv-ketamine@1 | 2.5 |" in text
     assert "| today | 40 | 12.0 | 12.0 | 12.0 |" in text
 
 
@@ -74,6 +76,7 @@ def test_the_page_says_that_all_targets_are_met() -> None:
             "charts a second from memory: NOT met.",
         ),
         (replace(GOOD, replay=GOOD.replay | {"screen_start_s": 0.5}), "at most 0.4 s: NOT met."),
+        (replace(GOOD, proof_s=GOOD.proof_s | {"iv-ketamine@1": 10.1}), "a version: NOT met."),
         (replace(GOOD, ask=dict.fromkeys(GOOD.ask, 9999.0)), "full chart: NOT met."),
     ],
 )
