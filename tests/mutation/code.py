@@ -50,8 +50,9 @@ _SKIPPED = {"annotation", "returns", "decorator_list", "bases", "keywords_of_cla
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing wrong: where, what, and how the tree it was found in is changed."""
+    """One thing wrong: of what kind, where and what, and how its tree is changed."""
 
+    kind: str
     name: str
     line: int
     apply: Callable[[], None]
@@ -65,7 +66,7 @@ def changes(tree: ast.Module) -> list[Change]:
         name = f"{where}: {what}" if where else what
         seen[name] += 1
         told = name if seen[name] == 1 else f"{name} (no. {seen[name]})"
-        found.append(Change(told, getattr(node, "lineno", 0), apply))
+        found.append(Change(KINDS[type(node)], told, getattr(node, "lineno", 0), apply))
     return found
 
 
@@ -117,9 +118,13 @@ def _putter(node: ast.AST, name: str, place: int | None) -> Put:
 def _is_left_alone(node: ast.AST) -> bool:
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
         return True  # a docstring, or the `...` of a shape
-    if isinstance(node, ast.Assign) and _is_of_types(node.value):
+    if isinstance(node, ast.Assign) and (_is_of_types(node.value) or _is_all(node)):
         return True
     return isinstance(node, ast.Assert | ast.JoinedStr | ast.Import | ast.ImportFrom)
+
+
+def _is_all(node: ast.Assign) -> bool:
+    return any(isinstance(name, ast.Name) and name.id == "__all__" for name in node.targets)
 
 
 def _is_of_types(node: ast.AST) -> bool:
@@ -274,4 +279,25 @@ _MAKERS: dict[type[ast.AST], Any] = {
     ast.Continue: _loop_word,
     ast.Break: _loop_word,
     ast.comprehension: _filter,
+}
+KINDS: dict[type[ast.AST], str] = {
+    ast.Compare: "comparison",
+    ast.BoolOp: "and, or",
+    ast.UnaryOp: "not, minus",
+    ast.BinOp: "arithmetic",
+    ast.Constant: "constant",
+    ast.Call: "min, any, floor",
+    ast.Return: "returns None",
+    ast.Expr: "statement deleted",
+    ast.Assign: "statement deleted",
+    ast.AugAssign: "statement deleted",
+    ast.Raise: "statement deleted",
+    ast.If: "test turned",
+    ast.IfExp: "test turned",
+    ast.Dict: "word changed",
+    ast.MatchValue: "word changed",
+    ast.Slice: "slice",
+    ast.Continue: "loop word",
+    ast.Break: "loop word",
+    ast.comprehension: "filter dropped",
 }

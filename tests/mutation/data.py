@@ -6,6 +6,7 @@ rule does. `rules` are those whose example patients may notice; None: any may.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -42,14 +43,17 @@ class Mutant:
     name: str
     data: Data
     rules: frozenset[str] | None
-    protocol: str = ""
 
 
 def mutants(data: Data, protocol: Protocol) -> Iterator[Mutant]:
     """Yield every mutant of the tables `data`, which write `protocol`."""
+    seen: Counter[tuple[str, str]] = Counter()
     for make in KINDS.values():
         for mutant in make(data, protocol):
-            yield replace(mutant, protocol=protocol.id)
+            key = (mutant.kind, mutant.name)
+            seen[key] += 1
+            twice = f" (no. {seen[key]})" if seen[key] > 1 else ""
+            yield replace(mutant, name=mutant.name + twice)
 
 
 def put(data: Data, *path: str, value: Any) -> dict[str, Any]:
@@ -249,7 +253,7 @@ _WORDS = {"same-day": 43_200, "always": 10**12}
 
 def widened(data: Data, _protocol: Protocol) -> Iterator[Mutant]:
     """One fact stays valid as long as the next class of the file does; a class one unit longer."""
-    order = sorted(_classes(data), key=lambda key: _seconds(data, key))
+    order = sorted(_classes(data), key=lambda key: (_seconds(data, key), key))
     for stage, table in data["validity"].items():
         for key, names in table.items():
             for name in names:

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-_QUIET = ("-x", "-q", "-p", "no:django", "-p", "no:xdist", "-p", "no:cov", "--no-header")
+_QUIET = ("-x", "-q", "--no-header", "--noconftest")
 TOO_LONG = "too long"
 NOT_READ = "reading the module"
 
@@ -76,6 +76,7 @@ def _in_the_child(wrong: _Wrong, tests: Sequence[str], writer: int) -> None:
     said = NOT_READ
     try:
         os.chdir(ROOT)
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         quiet = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(quiet, stream)

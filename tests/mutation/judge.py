@@ -20,14 +20,18 @@ from kap.rule import ProtocolError
 from kap.verdict import Verdict, ask
 from tests.mutation.data import MADE, Mutant
 from tests.mutation.unknown_as_no import allowed
-from tests.spec.beside_the_answer import otherwise_noted, otherwise_valid
+from tests.spec.beside_the_answer import (
+    otherwise_measured,
+    otherwise_noted,
+    otherwise_ruled,
+    otherwise_valid,
+)
 from tests.spec.independent import differing
 from tests.spec.pivots import broken
 from tests.spec.table import KETAMINE, NOW, Row, Table, behind, chart, tables
 
 AT = Moment.at(NOW)
 ONE_IN = 149
-JUDGES = ("loader", "examples", "law of the unknown", "tables", "second reading", "obligations")
 Asked = tuple[Table, Row, Chart]
 
 
@@ -56,6 +60,7 @@ class Bench:
         self, mutant: Mutant, protocol: Protocol
     ) -> Iterator[tuple[str, Callable[[], bool]]]:
         yield "examples", lambda: _fails_an_example(protocol, mutant.rules)
+        yield "single rules", lambda: _is_ruled_otherwise(protocol, mutant.rules)
         yield "law of the unknown", lambda: _breaks_the_law(protocol, mutant.rules)
         yield "tables", lambda: self.fails_a_row(protocol)
         yield "second reading", lambda: _is_read_otherwise(protocol)
@@ -72,7 +77,8 @@ class Bench:
             if verdict.answer != row.verdict:
                 return True
             said.append((row, verdict))
-        if any(otherwise_valid(protocol)) or any(otherwise_noted(protocol)):
+        beside = (otherwise_valid, otherwise_noted, otherwise_measured)
+        if any(any(differs(protocol)) for differs in beside):
             return True
         return any(behind(verdict) != set(row.because) for row, verdict in said)
 
@@ -82,6 +88,10 @@ def _fails_an_example(protocol: Protocol, rules: frozenset[str] | None) -> bool:
         return bool(check(protocol))
     held = tuple(rule for rule in protocol.rules if rule.id in rules)
     return bool(check(replace(protocol, rules=held)))
+
+
+def _is_ruled_otherwise(protocol: Protocol, rules: frozenset[str] | None) -> bool:
+    return any(otherwise_ruled(protocol, rules))
 
 
 def _breaks_the_law(protocol: Protocol, rules: frozenset[str] | None) -> bool:

@@ -1,12 +1,12 @@
-"""What a protocol says beside its answers: how long each fact stays valid, and the notes.
+"""What a protocol says beside its answers: how long facts stay valid, notes, single rules, units.
 
-Read from `beside/`, where both are written down a second time.
+Read from `beside/`, where each is written down a second time.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 
 from kap.chart import Chart
 from kap.evidence import Look
+from kap.examples import run
 from kap.moment import Moment, before
 from kap.protocol import Protocol
-from kap.rule import STAGES
+from kap.rule import STAGES, Example
 from kap.verdict import ask
 from tests.spec.table import NOW, Row, Table, chart
 
@@ -100,6 +101,29 @@ def _note_rows(table: Mapping[str, Any]) -> tuple[Row, ...]:
         )
         for *told, notes in table["rows"]
     )
+
+
+# --- single rules and units ---------------------------------------------------------------------
+
+
+def otherwise_ruled(protocol: Protocol, rules: Container[str] | None = None) -> Iterator[str]:
+    """Yield each patient of a single rule about whom it says something else; of `rules` or all."""
+    present = {rule.id for rule in protocol.rules}
+    for row in _rows("rules.toml", "patient"):
+        if row["rule"] in present and (rules is None or row["rule"] in rules):
+            rule = protocol.rule(row["rule"])
+            said = run(protocol, rule, Example(row["given"], row["expect"], rule.stages[0]))
+            if said != row["expect"]:
+                yield f"{rule.id}: given {row['given']}: {said}, not {row['expect']}"
+
+
+def otherwise_measured(protocol: Protocol) -> Iterator[str]:
+    """Yield each number that has another unit than the table says."""
+    table = tomllib.loads((HERE / "units.toml").read_text(encoding="utf-8"))["units"]
+    for name, unit in table.items():
+        held = protocol.parameters.get(name)
+        if held is not None and held.unit != unit:
+            yield f"{name}: {held.unit}, not {unit}"
 
 
 @cache
