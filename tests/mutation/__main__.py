@@ -69,7 +69,7 @@ def _results(part: str, areas: tuple[str, ...], asked: argparse.Namespace) -> It
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a sample, and no page")
-    parser.add_argument("--only", default="", help="one area, `code` or `data`, and no page")
+    parser.add_argument("--only", default="", help="areas, with commas; `code` or `data`")
     parser.add_argument("--workers", type=int, default=jobs.cores(), help="how many at once")
     parser.add_argument("--keep", type=Path, default=RESULTS, help="where results go, line by line")
     return parser.parse_args()

@@ -31,7 +31,7 @@ def names(only: str = "") -> tuple[str, ...]:
     """Return the areas that are mutated: modules of `kap`, then protocols."""
     every = (*(f"kap.{module}" for module in OWN), *DRUGS)
     held = {"code": every[: -len(DRUGS)], "data": DRUGS, "": every}
-    return held.get(only, tuple(name for name in every if name == only))
+    return held.get(only, tuple(name for name in every if name in only.split(",")))
 
 
 def code_jobs(areas: Iterable[str], every: int) -> list[Job]:
