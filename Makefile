@@ -7,7 +7,7 @@ CATALOGS := $(wildcard clinic/locale/*/LC_MESSAGES/django.po)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix lock bench prove tour chromium
+.PHONY: help setup demo test check fix lock bench prove mutate tour chromium
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,10 @@ bench: setup .venv/peers  ## measure, and write docs/benchmarks.md
 
 prove: setup  ## prove the protocols, ask the second reading about every chart, into docs/reliability.md
 	$(PYTHON) -m tests.prove
+
+# ARGS=--quick for a sample; ARGS='--workers 1' to leave a core free.
+mutate: setup  ## make the product wrong, see who notices, write docs/reliability.md
+	$(PYTHON) -m tests.mutation $(ARGS)
 
 tour: setup chromium  ## walk the nine steps in Chromium, and save a picture of each in docs/tour
 	$(PYTHON) -m tests.tour

@@ -309,18 +309,20 @@ def _comparison(node: Comparison, names: Names) -> Closure:
     if not scaled:
         raise ConditionError(f"{node}: compares no fact")
     if len(scaled) == 1:
-        return _one_fact(scaled, form.constant, node.op)
+        return _one_fact(scaled, form.constant, node)
     return _many_facts(scaled, form.constant, node.op)
 
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 
 
-def _one_fact(scaled: dict[int, Fraction], constant: Fraction, op: str) -> Closure:
+def _one_fact(scaled: dict[int, Fraction], constant: Fraction, node: Comparison) -> Closure:
     ((slot, factor),) = scaled.items()
     edge = -constant / factor  # `fact op edge`, the edge in steps, turned round when factor < 0
-    op = _FLIPPED[op] if factor < 0 else op
+    op = _FLIPPED[node.op] if factor < 0 else node.op
     if op in ("==", "!="):
+        if edge.denominator != 1:
+            raise ConditionError(f"{node}: lies between two steps, so it is never so; use < or >=")
         return _bounded(_read_one(slot), op, edge)
     return _ordered_one(slot, *_order(op, edge))
 
@@ -423,6 +425,6 @@ def _equal(read: Reader, edge: Fraction) -> Closure:
             return 1
         if low == high:
             return 2 if low == edge else 0
-        return 1 if low <= edge <= high and edge.denominator == 1 else 0
+        return 1 if low <= edge <= high else 0
 
     return closure

@@ -128,8 +128,16 @@ def parse_protocol(
 
     `files` are the bytes of those that `[protocol] files` lists; by default the shipped ones.
     """
+    return built(read_toml(text), facts, files)
+
+
+def built(
+    data: Table,
+    facts: Mapping[str, FactType] | None = None,
+    files: Mapping[str, bytes] | None = None,
+) -> Protocol:
+    """Return the protocol of tables that are read already, as `parse_protocol` does of a text."""
     known = vocabulary() if facts is None else facts
-    data = read_toml(text)
     parameters = read_parameters(data)
     rules = read_rules(data)
     plan = build_plan(data, known, parameters, rules)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.world import World
 
 HERE = Path(__file__).resolve().parent
-PURE = ("core", "spec", "generative")
+PURE = ("core", "spec", "generative", "mutation")
 TEMPLATE = "test_template"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 

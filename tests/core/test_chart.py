@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -200,3 +201,56 @@ def test_an_instant_may_be_a_datetime_with_an_offset() -> None:
     assert (fact.observed_at, fact.day) == (seen, date(2026, 11, 24))
     with pytest.raises(ChartError, match=r"facts\.weight\.observed_at: .*has no offset"):
         read({"facts": {"weight": {**WEIGHT, "observed_at": seen.replace(tzinfo=None)}}})
+
+
+# --- what stands beside what was told ------------------------------------------------------------
+
+
+def test_a_chart_knows_when_its_last_reading_was_made() -> None:
+    told_so_far = told("weight", 71, minutes_ago=90), told("weight", 70), told("systolic", 138, 30)
+    assert chart(*told_so_far).latest == NOW
+    assert Chart().latest is None
+
+
+def test_the_same_reading_told_in_two_zones_is_the_same() -> None:
+    here = NOW.astimezone(ZoneInfo("America/Toronto"))
+    there = NOW.astimezone(ZoneInfo("Pacific/Auckland"))
+    first, second = (Fact("smokes", True, observed_at=at) for at in (here, there))
+    assert first == second
+    assert first.day != second.day
+
+
+def test_a_reading_and_a_chart_are_shown_without_what_follows_from_them() -> None:
+    assert "day=" not in repr(told("weight", 70))
+    assert "latest=" not in repr(chart(told("weight", 70)))
+
+
+def test_a_chart_is_read_in_the_vocabulary_that_is_handed_over() -> None:
+    own = {"blue": replace(FACTS["aneurysm"], name="blue")}
+    row = {"facts": {"blue": [{"value": True, **SEEN}]}}
+    assert Chart.from_json(row, own).facts["blue"][0].value is True
+    with pytest.raises(ChartError, match="blue"):
+        Chart.from_json(row)
+
+
+def test_a_list_holds_what_it_is_given_for_good_and_says_its_zone() -> None:
+    given = [Allergy("N01AX03")]
+    held: Any = ReviewedList(NOW, True, given)  # type: ignore[arg-type]  # as a careless caller
+    given.clear()
+    assert held.items == (Allergy("N01AX03"),)
+    with pytest.raises(MomentError):
+        ReviewedList(NOW.replace(tzinfo=None), True)
+
+
+def test_who_said_it_and_why_it_is_unknown_are_written_as_these_words() -> None:
+    assert [str(source) for source in Source] == ["self", "staff", "device", "import", "record"]
+    assert [str(reason) for reason in Reason] == [
+        "never_asked",
+        "not_known",
+        "declined",
+        "too_old",
+        "not_reviewed",
+        "uncoded",
+        "unconfirmed",
+        "one_reading",
+    ]

@@ -124,6 +124,16 @@ def test_a_dose_that_does_not_exist_says_why(wrong, why):
         plan(**wrong)
 
 
+def test_the_least_and_the_greatest_weight_are_weights():
+    assert plan(weight_kg=35).weight_kg == 35
+    assert plan(weight_kg=200).weight_kg == 200
+
+
+def test_a_draw_that_fills_the_syringe_needs_no_diluent():
+    full = plan(final_ml="3.4")
+    assert (full.draw_ml, full.diluent_ml) == (Decimal("3.40"), 0)
+
+
 def test_an_error_carries_value_limit_rule_and_way_out():
     with pytest.raises(DoseError) as refused:
         plan(mg_per_kg="1.2")
@@ -248,3 +258,8 @@ def test_half_the_time_gives_half_and_a_pause_gives_nothing():
 def test_an_empty_syringe_gives_no_more():
     day = Segment(24 * 3_600_000, 75_000)
     assert delivered_ug(dose_ug=34_000, final_ul=50_000, segments=[day]) == 34_000
+
+
+def test_an_hour_has_3600000_milliseconds_and_not_one_less():
+    half = [Segment(ms=1_800_000, rate_ul_h=50_000)]
+    assert delivered_ug(dose_ug=200_000_000, final_ul=50_000, segments=half) == 100_000_000

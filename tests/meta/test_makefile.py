@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = ("setup", "demo", "test", "check", "fix", "bench", "tour", "help")
+TARGETS = ("setup", "demo", "test", "check", "fix", "bench", "mutate", "tour", "help")
 MAKE = shutil.which("make") or "make"
 NEWER_THAN_3_81 = re.compile(r"\.ONESHELL|\.RECIPEPREFIX|!=|::=|\$\((file|guile|let|intcmp) ")
 
