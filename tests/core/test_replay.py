@@ -187,7 +187,6 @@ HALVES: list[dict[str, Known]] = [
     "text",
     [
         "y in param.doses",
-        "y == param.odd",
         "x == param.odd",
         "x != param.odd",
         "x - y < param.odd",

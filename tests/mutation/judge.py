@@ -14,8 +14,9 @@ from kap.examples import check
 from kap.facts import FactError
 from kap.known import ChartError
 from kap.moment import Moment
-from kap.proof import Unproven, prove
+from kap.proof import prove
 from kap.protocol import Protocol, built
+from kap.prover import Unproven
 from kap.rule import ProtocolError
 from kap.verdict import Verdict, ask
 from tests.mutation.data import MADE, Mutant
