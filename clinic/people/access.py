@@ -20,6 +20,7 @@ from typing import Any
 from allauth.account.middleware import AccountMiddleware
 from allauth.core.exceptions import ImmediateHttpResponse, ReauthenticationRequired
 from asgiref.sync import iscoroutinefunction
+from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -131,10 +132,17 @@ def owner() -> Author:
 
 
 def staff_author(
-    staff: Staff, allowed: tuple[str, ...], purpose: str = "treatment"
+    staff: Staff, allowed: tuple[str, ...], purpose: str = "treatment", at: str = ""
 ) -> Author | None:
-    """Return `staff` acting in an allowed role, at the sites where they hold one; else None."""
-    held = [role for role in staff.held if role.role in allowed or SIGNED_IN in allowed]
+    """Return `staff` acting in an allowed role, at the sites where they hold one; else None.
+
+    With `at` only in the roles held at that site.
+    """
+    held = [
+        role
+        for role in staff.held
+        if (role.role in allowed or SIGNED_IN in allowed) and at in ("", role.site_id)
+    ]
     if not held:
         return None
     first = min(held, key=lambda r: allowed.index(r.role) if r.role in allowed else len(allowed))
@@ -157,6 +165,47 @@ def author_of(request: HttpRequest, permit: Permit) -> Author | None:
         return found
     if ANYONE in permit.roles:
         return Author("anonymous", "", "patient", (), purpose=permit.purpose)
+    return None
+
+
+# What each part of an address names. A role holds at one site only: on the page of a row, whoever
+# works at several sites acts in the roles that they hold at the row's.
+ROWS = {
+    "consent_id": "course.Consent",
+    "course_id": "course.Course",
+    "decision_id": "course.Decision",
+    "proposal_id": "course.Proposal",
+    "quarantine_id": "interop.Quarantine",
+    "referral_id": "course.Referral",
+    "response_id": "outcomes.Response",
+    "session_id": "course.Session",
+    "signature_id": "course.Signature",
+    "task_id": "course.Task",
+}
+
+
+def narrowed(by: Author, request: HttpRequest, permit: Permit, named: Mapping[str, Any]) -> Author:
+    """Return the author as far as the row that the address names allows: at its site alone.
+
+    An address that names no row, or none that is theirs, narrows nothing: the view answers it.
+    """
+    if len(by.sites) < 2:
+        return by
+    with acting(by):
+        site = named.get("site") or _site_of(named)
+    if site not in by.sites:
+        return by
+    staff = getattr(request.user, "staff", None)
+    found = staff and staff_author(staff, permit.roles, permit.purpose, at=site)
+    return found or by
+
+
+def _site_of(named: Mapping[str, Any]) -> str | None:
+    for part, model in ROWS.items():
+        if part in named:
+            rows = apps.get_model(model)._default_manager.filter(pk=named[part])
+            site: str | None = rows.values_list("site_id", flat=True).first()
+            return site
     return None
 
 
@@ -188,6 +237,7 @@ class AccessMiddleware:
             return _send_away(request)
         if needs_second_factor(request) and not name.startswith(("account_", "mfa_")):
             return redirect("mfa_index")
+        by = narrowed(by, request, permit, kwargs)
         request.by = by  # type: ignore[attr-defined]  # the author travels with the request
         if iscoroutinefunction(view):
             return None  # a live stream opens its own short transactions

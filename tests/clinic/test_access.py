@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
-from django.urls import reverse
+from django.urls import get_resolver, reverse
 
 from clinic.audit.models import Event
-from clinic.course.models import Consent, Decision
+from clinic.course.models import Consent, Decision, Fact
 from clinic.people import access
 from clinic.people.access import Permit, PolicyError
 from tests import world as ground
@@ -147,6 +147,63 @@ def test_a_patient_enrolled_at_two_sites_shows_each_its_own_course(world: World)
     alice = world.client("alice")
     assert alice.get(reverse("intake:screening", args=[course.pk])).status_code == 404
     assert alice.get(reverse("intake:screening", args=[world.course.pk])).status_code == 200
+
+
+@pytest.fixture
+def charlie_at_both(world: World) -> World:
+    """Nurse and prescriber at Vancouver, and at Toronto a nurse."""
+    from clinic.people.actions import give_role
+
+    with world.acting("ada") as by:
+        give_role(staff=world.staff("charlie"), site=world.site, role="nurse", by=by)
+    return world
+
+
+def told_by_charlie(world: World) -> str:
+    """Return the role in which a fact that Charlie records of Toronto's Marie is kept."""
+    address = reverse("intake:record_facts", args=[world.course.pk])
+    form = {"key": str(uuid4()), "teller": "staff", "smoker": "no", "pregnant": "no"}
+    assert world.client("charlie").post(address, form).status_code == 302
+    with world.acting("bob"):
+        return (
+            Fact.objects.filter(patient=world.patient, name="pregnant")
+            .latest("recorded_at")
+            .author_role
+        )
+
+
+def test_a_role_holds_at_its_own_site_only(charlie_at_both: World) -> None:
+    client, course = charlie_at_both.client("charlie"), charlie_at_both.course
+    page = client.get(reverse("intake:screening", args=[course.pk]))
+    assert page.status_code == 200
+    assert "Review the answer" not in text_of(page)
+    assert client.get(reverse("intake:review", args=[course.pk])).status_code == 404
+    assert told_by_charlie(charlie_at_both) == "nurse"
+
+
+def test_without_its_row_an_address_would_lend_a_role_to_another_site(
+    charlie_at_both: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "ROWS", {})
+    address = reverse("intake:screening", args=[charlie_at_both.course.pk])
+    assert "Review the answer" in text_of(charlie_at_both.client("charlie").get(address))
+
+
+def test_whatever_an_address_names_has_a_site() -> None:
+    named = {part for view in access.routes() for part in _parts(view)}
+    assert {part for part in named if part.endswith("_id")} - {"staff_id"} == set(access.ROWS)
+
+
+def _parts(view: str) -> set[str]:
+    found = get_resolver()
+    *spaces, name = view.split(":")
+    for space in spaces:
+        found = found.namespace_dict[space][1]
+    return {part for _, pattern, *_ in found.reverse_dict.getlist(name) for part in _names(pattern)}
+
+
+def _names(pattern: str) -> set[str]:
+    return set(re.findall(r"\(\?P<(\w+)>", pattern))
 
 
 def test_a_method_the_policy_does_not_name_is_refused(world: World) -> None:
