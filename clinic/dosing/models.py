@@ -162,14 +162,28 @@ class SessionEvent(SiteRow):
 
 
 class Device(models.Model):
-    """A monitor or pump that the site owns: its identity on the wire and its clock policy."""
+    """A monitor or pump that the site owns: its identity on the wire and its clock policy.
+
+    `sender` is MSH-3 of its messages; `authority`, where it is told, who numbers the people that
+    they name. One that is retired stays for what it said, and is heard no more.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     site = models.ForeignKey(Site, on_delete=models.PROTECT, related_name="+")
-    sender = models.CharField(max_length=80, unique=True)
+    sender = models.CharField(max_length=80)
     name = models.CharField(max_length=80)
     room = models.CharField(max_length=20)
     authority = models.CharField(max_length=80, blank=True)
+    retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sender"],
+                condition=Q(retired_at__isnull=True),
+                name="dosing_device_sender_once",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

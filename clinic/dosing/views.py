@@ -357,8 +357,8 @@ def bind(request: ClinicRequest, session_id: UUID) -> HttpResponse:
 
 
 def free_devices(session: Session) -> Any:
-    """Return the site's devices that are bound to nobody."""
-    return Device.objects.filter(site_id=session.site_id).exclude(
+    """Return the site's devices in use that are bound to nobody."""
+    return Device.objects.filter(site_id=session.site_id, retired_at__isnull=True).exclude(
         associations__released_at__isnull=True, associations__isnull=False
     )
 

@@ -146,7 +146,8 @@ def _take(
 ) -> dict[tuple[str, str], Taken]:
     """Store messages raw, then what they say; return what became of each."""
     senders = {letter.head.sender for letter in letters}
-    devices = {row.sender: row for row in Device.objects.filter(sender__in=senders)}
+    rows = Device.objects.filter(sender__in=senders, retired_at__isnull=True)
+    devices = {row.sender: row for row in rows}
     messages = _stored(letters, devices)
     bound = _bound(devices.values())
     taken: dict[tuple[str, str], Taken] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -34,6 +35,28 @@ def world_database(server: Server, world_template: str, django_db_blocker: Any) 
     name = f"test_{uuid4().hex[:12]}"
     with django_db_blocker.unblock(), clone_of(server, world_template, name):
         yield name
+
+
+@pytest.fixture
+def empty(server: Server, clone_database: str, settings: Any) -> Iterator[None]:
+    """A clinical installation without a site; `default` signs in as the owner, as commands do."""
+    settings.MODE = "clinical"
+    with as_owner():
+        yield
+    assert server.has_database(clone_database)
+
+
+@contextmanager
+def as_owner() -> Iterator[None]:
+    """Sign `default` in as the owner of the database, as its commands do."""
+    from django.db import connections
+
+    kept = dict(connections.settings["default"])
+    connections["default"].close()
+    connections.settings["default"].update(connections.settings["migrate"])
+    yield
+    connections["default"].close()
+    connections.settings["default"].update(kept)
 
 
 @pytest.fixture

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.db import connections
 from django.test import Client
 
 from clinic.audit.models import Event
 from clinic.people.management.commands import site as site_command
 from clinic.people.models import Role, Room, Site, Staff
-from clinic.postgres import Server
 from tests.pages import text_of
 
 TORONTO = [
@@ -25,19 +21,6 @@ TORONTO = [
 ]
 ADA = ["add", "ada@clinic.ca", "--name", "Ada Berg", "--site", "toronto", "--role", "administrator"]
 PASSWORD = "a first one, and long"
-
-
-@pytest.fixture
-def empty(server: Server, clone_database: str, settings: Any) -> Iterator[None]:
-    """A clinical installation without a site; `default` signs in as the owner, as commands do."""
-    settings.MODE = "clinical"
-    kept = dict(connections.settings["default"])
-    connections["default"].close()
-    connections.settings["default"].update(connections.settings["migrate"])
-    yield
-    connections["default"].close()
-    connections.settings["default"].update(kept)
-    assert server.has_database(clone_database)
 
 
 def changed(words: list[str], **told: str) -> list[str]:

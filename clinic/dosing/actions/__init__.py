@@ -4,6 +4,7 @@ Each action: load, ask the core, write, audit; one transaction. A pause, a stop 
 ask nobody.
 """
 
+from clinic.dosing.actions.devices import add_device, retire_device
 from clinic.dosing.actions.home import close_vial, discharge, leave_against_advice
 from clinic.dosing.actions.log import emergency, pause, record_event, resume, say, stop, undo
 from clinic.dosing.actions.monitor import (
@@ -35,6 +36,7 @@ __all__ = [
     "Changed",
     "Heard",
     "acknowledge",
+    "add_device",
     "ask_at_the_chair",
     "authorise",
     "beat",
@@ -55,6 +57,7 @@ __all__ = [
     "record_set",
     "release",
     "resume",
+    "retire_device",
     "say",
     "score",
     "sign_order",

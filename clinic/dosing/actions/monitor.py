@@ -59,6 +59,8 @@ def bind(
         )
     if device.site_id != session.site_id:
         raise Refused(_("This monitor belongs to another site."))
+    if Device.objects.select_for_update().get(pk=device.pk).retired_at is not None:
+        raise Refused(_("This monitor is retired; choose another one."))
     try:
         with transaction.atomic():
             row = Association.add(
