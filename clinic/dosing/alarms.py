@@ -246,7 +246,7 @@ def _row(row: Alarm, signal: Signal, at: datetime) -> AlarmRow | None:
         silent_ms=-_ms(alarm.silent_until, at),
         is_sounding=alarm.is_sounding,
         pause=_pause(signal),
-        note=_notes().get(alarm.note, ""),
+        note=note_words().get(alarm.note, ""),
     )
 
 
@@ -261,7 +261,8 @@ def _value_and_limit(alarm: kap_alarm.Alarm) -> str:
     return f"{told} {sign[limit.is_high, bound.strict]} {shown(bound.value)} {unit}".strip()
 
 
-def _notes() -> dict[str, str]:
+def note_words() -> dict[str, str]:
+    """Return what else an alarm asks for or comes from."""
     return {
         "repeat_due": _("repeat the reading"),
         "repeat_overdue": _("repeat overdue"),

@@ -17,6 +17,7 @@ from clinic.course import queries as course_queries
 from clinic.course.models import Session
 from clinic.dosing import queries
 from clinic.dosing.alarms import AlarmRow, rows_of
+from clinic.dosing.log_words import words_of
 from clinic.dosing.models import Heartbeat, Observation, Order, SessionEvent
 from clinic.dosing.seen import RANGE, Seen
 from kap import observation as kap_observation
@@ -301,35 +302,3 @@ def watch_ms(at: datetime) -> int | None:
     """Return how long ago `clinic watch` last looked, or None when it never did."""
     row = Heartbeat.objects.filter(name=WATCH).first()
     return None if row is None else max(0, _ms(at - row.at))
-
-
-def words_of(row: SessionEvent) -> str:
-    """Return a line of the log in words."""
-    said = {
-        "arrived": _("arrived"),
-        "checked": _("checks done"),
-        "authorised": _("second check signed"),
-        "started": _("infusion started"),
-        "paused": _("paused"),
-        "resumed": _("resumed"),
-        "rate_changed": _("rate changed"),
-        "stopped": _("stopped"),
-        "scored": _("scored"),
-        "alarm_raised": _("alarm"),
-        "alarm_acknowledged": _("alarm acknowledged"),
-        "alarm_closed": _("alarm closed"),
-        "said": _("noted"),
-        "music": _("music"),
-        "handed_over": _("handed over"),
-        "gate_signed": _("gate signed"),
-        "discharged": _("discharged"),
-        "correction": _("corrected"),
-    }
-    return " · ".join([said.get(row.kind, row.kind), *_details(row)])
-
-
-SHOWN = ("text", "instrument", "value", "signal", "level", "cause", "phase", "reason")
-
-
-def _details(row: SessionEvent) -> Iterable[str]:
-    return [str(row.data[key]) for key in SHOWN if row.data.get(key) not in (None, "")]

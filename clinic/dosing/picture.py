@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from django.utils.safestring import SafeString, mark_safe
 
-from clinic.dosing.live import DIASTOLIC, DIM, MEAN, SYSTOLIC, Live, standing, words_of
+from clinic.dosing.live import DIASTOLIC, DIM, MEAN, SYSTOLIC, Live, standing
+from clinic.dosing.log_words import words_of
 from clinic.dosing.models import Observation, SessionEvent
 from kap.axis import Language
 from kap.picture import trend

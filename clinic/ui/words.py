@@ -119,6 +119,10 @@ def label(words: str) -> str:
     return gettext(words) if words in LABELS else words
 
 
+# Who writes without signing in: the monitor, the watch, the owner's commands.
+AUTOMATA = (gettext_noop("device"), gettext_noop("worker"), gettext_noop("owner"))
+
+
 def role(code: str) -> str:
     """Return a role as people call it; the words stand in the catalog of `people`."""
     return gettext(code.replace("_", " ")) if code else ""
