@@ -43,7 +43,7 @@ from clinic.dosing import actions as dosing
 from clinic.dosing import queries as dosing_queries
 from clinic.dosing.models import Infusion, Order
 from clinic.people import access
-from clinic.people.models import Enrolment, Patient, PremisesApproval, Role, Site, Staff
+from clinic.people.models import Enrolment, Patient, PremisesApproval, Role, Room, Site, Staff
 from clinic.portal import actions as portal
 from kap.chart import Chart
 from kap.facts import vocabulary
@@ -67,6 +67,7 @@ STAFF = {
     "ada": ("toronto", ("administrator",)),
     "charlie": ("vancouver", ("nurse", "prescriber")),
 }
+ROOMS = ("1", "2")  # of each site
 # What the clinic computes from its own rows, or what the opening of a patient tells.
 TOLD_BY_ROWS = {"birth_date", "consent_active", "dosed_before"}
 # What the day of a dose asks besides the example's own facts.
@@ -99,6 +100,8 @@ def install(using: str = "migrate") -> None:
             phone="555-0100",
             address="1 Example Street",
         )
+        for room in ROOMS:
+            Room.objects.using(using).create(site_id=code, name=room)
         PremisesApproval.add(
             using=using,
             site_id=code,

@@ -14,7 +14,7 @@ from clinic.audit.author import Author
 from clinic.database import now
 from clinic.dosing.models import Device
 from clinic.people.access import staff_author
-from clinic.people.models import PremisesApproval, Role, Site, Staff
+from clinic.people.models import PremisesApproval, Role, Room, Site, Staff
 from clinic.postgres_account import data_folder
 
 SITES = (
@@ -110,6 +110,7 @@ def build(*, write_sign_ins: bool = True) -> Places:
             }
         )
     for room, site in ROOMS:
+        Room.objects.create(site_id=site, name=room)
         Device.objects.create(
             site_id=site,
             sender=f"MON{room}^00A0B1FFFEC2D3E{room}^EUI-64",

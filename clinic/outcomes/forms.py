@@ -11,11 +11,12 @@ from django.utils.translation import gettext_lazy as _
 
 from clinic.course.forms import KeyedForm
 from clinic.course.models import Session
+from clinic.people.models import Site
 from kap import instrument as instruments
 
 
 class PlanForm(KeyedForm):
-    """The next encounter: kind, wall time at the site, length, room."""
+    """The next encounter: kind, wall time at the site, length, one of the site's rooms."""
 
     kind = forms.ChoiceField(label=_("Kind"), choices=Session.Kind.choices)
     day = forms.DateField(label=_("Day"), widget=forms.DateInput(attrs={"type": "date"}))
@@ -23,11 +24,15 @@ class PlanForm(KeyedForm):
         label=_("Time at the site"), widget=forms.TimeInput(attrs={"type": "time"})
     )
     minutes = forms.IntegerField(label=_("Length (min)"), min_value=10, max_value=480)
-    room = forms.CharField(label=_("Room"), max_length=20, required=False)
+    room = forms.ChoiceField(label=_("Room"), required=False)
 
-    def __init__(self, *args: Any, zone: ZoneInfo, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, site: Site, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.zone = zone
+        self.zone = site.tz
+        rooms = site.rooms.order_by("name").values_list("name", flat=True)
+        field = self.fields["room"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", _("no room yet")), *((name, name) for name in rooms)]
 
     def clean(self) -> dict[str, Any]:
         """Turn the site's wall time into an instant; a time that the clock skips does not exist."""

@@ -59,7 +59,7 @@ def _page(request: ClinicRequest, row: Course, **more: Any) -> dict[str, Any]:
         "consent": course_queries.active_consent(row, "treatment"),
         "askings": asked.askings_of(row, request.by.role),
         "decisions": course_queries.decisions_of(row)[:10],
-        "plan_form": PlanForm(zone=row.site.tz),
+        "plan_form": PlanForm(site=row.site),
         "send_form": SendForm(),
         **more,
     }
@@ -69,7 +69,7 @@ def _page(request: ClinicRequest, row: Course, **more: Any) -> dict[str, Any]:
 def plan(request: ClinicRequest, course_id: UUID) -> HttpResponse:
     """Plan the next session and go back to the course."""
     row = _course(course_id)
-    form = PlanForm(request.POST, zone=row.site.tz)
+    form = PlanForm(request.POST, site=row.site)
     if form.is_valid():
         data = form.cleaned_data
         actions.plan_next(

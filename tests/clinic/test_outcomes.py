@@ -199,7 +199,20 @@ def test_a_form_without_a_key_is_asked_again(world: World, view: str) -> None:
 
 
 def test_a_plan_without_a_day_is_asked_again(world: World) -> None:
-    assert not PlanForm({"kind": "dosing"}, zone=world.site.tz).is_valid()
+    assert not PlanForm({"kind": "dosing"}, site=world.site).is_valid()
+
+
+def test_a_session_is_planned_in_a_room_of_the_site_or_in_none_yet(world: World) -> None:
+    cora = world.client("cora")
+    page = text_of(cora.get(url("course", world)))
+    assert "no room yet 1 2" in page
+    assert cora.post(url("plan", world), plan(room="9")).status_code == 400
+    with world.acting("cora"):
+        assert not Session.objects.exists()
+    for room in ("1", ""):
+        assert cora.post(url("plan", world), plan(room=room, key=key())).status_code == 302
+    with world.acting("cora"):
+        assert sorted(Session.objects.values_list("room", flat=True)) == ["", "1"]
 
 
 # -- sending ---------------------------------------------------------------------------------------

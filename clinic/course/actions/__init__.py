@@ -6,7 +6,7 @@ from clinic.course.actions.day_before import ask_the_day_before
 from clinic.course.actions.decisions import Lifted, decide
 from clinic.course.actions.facts import Reading, correct_fact, record_facts
 from clinic.course.actions.lists import review_list
-from clinic.course.actions.opening import open_course, open_patient
+from clinic.course.actions.opening import enrol_patient, open_course, open_patient
 from clinic.course.actions.protocols import newest_protocol, register_protocols
 from clinic.course.actions.rows import Refused, hold, written
 from clinic.course.actions.sent import keep, repeated
@@ -24,6 +24,7 @@ __all__ = [
     "close_task",
     "correct_fact",
     "decide",
+    "enrol_patient",
     "hold",
     "keep",
     "newest_protocol",

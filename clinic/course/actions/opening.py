@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -28,7 +29,6 @@ def open_patient(
 
     Somebody new has had no dose: the record says so from the first day, for the stages to read.
     """
-    hold(f"chart numbers of {site.code}")
     patient = Patient.add(
         legal_name=legal_name,
         birth_date=birth_date,
@@ -36,10 +36,7 @@ def open_patient(
         recorded_at=now(),
         **details,
     )
-    number = Enrolment.objects.filter(site=site).count() + 1
-    enrolment = Enrolment.add(
-        patient=patient, site=site, mrn=f"{site.code[:3].upper()}-{number:05d}", recorded_at=now()
-    )
+    enrolment = enrol_patient(patient_id=patient.pk, site=site)
     at = now().astimezone(site.tz)
     none_given = dose_facts((), series_length=default_doses(), at=at)
     record_facts(
@@ -52,6 +49,14 @@ def open_patient(
     )
     audit.record(by=by, action="patient.open", site=site.code, patient=patient, about=enrolment)
     return enrolment
+
+
+def enrol_patient(*, patient_id: UUID, site: Site) -> Enrolment:
+    """Write a patient's Enrolment at a site under the next chart number, in the caller's name."""
+    hold(f"chart numbers of {site.code}")
+    number = Enrolment.objects.filter(site=site).count() + 1
+    mrn = f"{site.code[:3].upper()}-{number:05d}"
+    return Enrolment.add(patient_id=patient_id, site=site, mrn=mrn, recorded_at=now())
 
 
 @transaction.atomic

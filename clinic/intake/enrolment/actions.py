@@ -13,10 +13,18 @@ from django.utils.translation import gettext as _
 
 from clinic.audit import actions as audit
 from clinic.audit.author import Author
-from clinic.course.actions import Reading, Refused, hold, open_course, record_facts, written
+from clinic.course.actions import (
+    Reading,
+    Refused,
+    enrol_patient,
+    hold,
+    open_course,
+    record_facts,
+    written,
+)
 from clinic.course.models import Course
 from clinic.database import now
-from clinic.people.models import Enrolment, EnrolmentOffer, Patient, Site
+from clinic.people.models import EnrolmentOffer, Patient, Site
 
 OFFER_LIFE = timedelta(days=14)  # a habit of work: the visit at the other site falls into it
 
@@ -70,17 +78,11 @@ def enrol(*, site: Site, code: str, indication: str, by: Author) -> Course:
         raise Refused(
             _("No offer for this site has this code, or its 14 days are over; ask the other site.")
         )
-    hold(f"chart numbers of {site.code}")
+    hold(f"enrolment of {patient_id} at {site.code}")
     if done := Course.objects.filter(site=site, patient_id=patient_id).first():
         audit.record(by=by, action="enrolment.repeat", about=done)
         return done
-    number = Enrolment.objects.filter(site=site).count() + 1
-    row = Enrolment.add(
-        patient_id=patient_id,
-        site=site,
-        mrn=f"{site.code[:3].upper()}-{number:05d}",
-        recorded_at=now(),
-    )
+    row = enrol_patient(patient_id=patient_id, site=site)
     patient = Patient.objects.get(pk=patient_id)
     born = Reading("birth_date", patient.birth_date.isoformat(), now(), source="record")
     record_facts(of=row, by=by, readings=[born])
