@@ -21,6 +21,10 @@ class Times:
         """Return whether the window is open at this minute."""
         return bool(self.window) and self.window[0] <= minute <= self.window[1]
 
+    def since(self, asked: int) -> int:
+        """Return the minute from which a score counts for the set of minute `asked`."""
+        return asked if asked in self.minutes else self.window[0]
+
 
 @dataclass(frozen=True)
 class DueSet:
@@ -40,6 +44,16 @@ def times_of(schedule: Schedule, name: str) -> Times:
     window = tuple(int(minute) for row in rows for minute in row.get("window", ()))
     minutes = {int(minute) for row in rows for minute in row.get("minutes", ())}
     return Times(tuple(sorted(minutes - set(window))), window)
+
+
+def is_done(times: Times, asked: int | None, scored: int | None) -> bool:
+    """Return whether a score that the set of minute `asked` wants was given, at minute `scored`.
+
+    Before the start (None) any score of the session counts.
+    """
+    if scored is None or asked is None:
+        return scored is not None
+    return scored >= times.since(asked)
 
 
 def due(schedule: Schedule, names: Collection[str], minute: int | None) -> DueSet:

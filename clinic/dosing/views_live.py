@@ -76,6 +76,8 @@ def words() -> dict[str, str]:
         "no_data": _("no data"),
         "sound_on": _("SOUND ON"),
         "sound_off": _("SOUND OFF - press to test"),
+        "done": _("done"),
+        "before": _("before the start"),
         "not_sent": _("Not sent: no answer from the server. What you entered is still here."),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django import forms, template
 from django.forms.boundfield import BoundField
@@ -41,11 +41,12 @@ def minutes_seconds(milliseconds: int) -> str:
 
 @dataclass(frozen=True)
 class Score:
-    """One row of buttons, and the minutes and window in which the schedule asks for it."""
+    """One row of buttons, the minutes and window in which the schedule asks for it; done or not."""
 
     field: BoundField
     minutes: str
     window: str
+    is_done: bool
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,44 @@ class ScoreSet:
 @register.simple_tag
 def score_set(live: Live, form: forms.Form) -> ScoreSet:
     """Return the scores with those due first, by the schedule of the course's protocol."""
-    schedule, started = live.protocol.tables["schedule"], live.state.started_at
+    schedule, minute = live.protocol.tables["schedule"], _minute(live, live.at)
     fields = {field.name: field for field in form.visible_fields()}
-    minute = None if started is None else (live.at - started) // timedelta(minutes=1)
-    found = due.due(schedule, fields, minute)
-    rows = {name: _score(field, due.times_of(schedule, name)) for name, field in fields.items()}
+    found, last = due.due(schedule, fields, minute), last_scored(live)
+    rows = {}
+    for name, field in fields.items():
+        times = due.times_of(schedule, name)
+        is_done = name in found.names and due.is_done(times, found.minute, last.get(name))
+        rows[name] = Score(
+            field, " ".join(map(str, times.minutes)), " ".join(map(str, times.window)), is_done
+        )
+    now = tuple(row for name, row in rows.items() if name in found.names)
+    title = _("before the start") if found.minute is None else f"T+{found.minute}"
     return ScoreSet(
-        title=_("before the start") if found.minute is None else f"T+{found.minute}",
-        now=tuple(row for name, row in rows.items() if name in found.names),
+        title=f"{title} · {DONE} {_('done')}" if now and all(r.is_done for r in now) else title,
+        now=now,
         later=tuple(row for name, row in rows.items() if name not in found.names),
     )
 
 
-def _score(field: BoundField, times: due.Times) -> Score:
-    return Score(field, " ".join(map(str, times.minutes)), " ".join(map(str, times.window)))
+DONE = "✓"
+
+
+def last_scored(live: Live) -> dict[str, int]:
+    """Return the minute of the newest reading of each vital, from the start; before it below 0."""
+    found = ((name, _minute(live, row.observed_at)) for name, row in live.latest.items())
+    return {name: -1 if minute is None else minute for name, minute in found}
+
+
+def _minute(live: Live, at: datetime) -> int | None:
+    """Return the whole minute from the start; None before there is one."""
+    started = live.state.started_at
+    return None if started is None else (at - started) // timedelta(minutes=1)
+
+
+@register.simple_tag
+def scored(live: Live) -> str:
+    """Return, for the page's script, when each vital was last read: "moaas:20 nausea:-3"."""
+    return " ".join(f"{name}:{minute}" for name, minute in sorted(last_scored(live).items()))
 
 
 @register.filter

@@ -160,18 +160,26 @@
   /* -- the scores of this set come first; nothing moves in a form that somebody is filling in ------- */
   const scores = document.querySelector("[data-scores]");
   const numbers = (text) => text.split(" ").filter(Boolean).map(Number);
+  const scored = () => Object.fromEntries((document.querySelector("[data-scored]")?.dataset.scored || "")
+    .split(" ").filter(Boolean).map((pair) => pair.split(":")));
+  /* what was scored is said at once, on every tablet; rows move only when nobody is filling them in */
   const due = (elapsed) => {
-    const minute = parseInt(elapsed.slice(2), 10);
-    if (!scores || Number.isNaN(minute) || scores.querySelector(":checked, :focus")) return;
+    if (!scores) return;
+    const minute = parseInt(elapsed.slice(2), 10), begun = !Number.isNaN(minute), last = scored();
     const rows = all(".score", scores), minutes = rows.flatMap((row) => numbers(row.dataset.minutes));
     const set = Math.max(0, ...minutes.filter((at) => at <= minute));
-    say(document.querySelector("[data-set]"), `T+${set}`);
+    const still = scores.querySelector(":checked, :focus");
     for (const row of rows) {
-      const [from, to] = numbers(row.dataset.window);
-      const asked = numbers(row.dataset.minutes).includes(set) || (from <= minute && minute <= to);
+      const [from, to] = numbers(row.dataset.window), atSet = numbers(row.dataset.minutes).includes(set);
+      const here = row.parentElement.matches("[data-now]");
+      const asked = begun ? atSet || (from <= minute && minute <= to) : here;
+      const at = last[row.dataset.score];
+      row.classList.toggle("is-done", asked && at !== undefined && (!begun || +at >= (atSet ? set : from)));
       const place = scores.querySelector(asked ? "[data-now]" : "[data-later]");
-      if (row.parentElement !== place) place.append(row);
+      if (!still && row.parentElement !== place) place.append(row);
     }
+    const now = all("[data-now] .score", scores), done = now.length && now.every((row) => row.matches(".is-done"));
+    say(document.querySelector("[data-set]"), `${begun ? `T+${set}` : words.before}${done ? ` · ✓ ${words.done}` : ""}`);
   };
 
   /* -- forms: sent without leaving the page, so that the sound stays allowed ------------------------ */
