@@ -277,9 +277,7 @@ def _split(ends: Ends, bound: int) -> Pair:
 
 def _equal(ends: Ends, edge: Fraction) -> Pair:
     low, high, known = ends
-    if edge.denominator != 1:
-        return np.zeros_like(known), known
-    point = int(edge)
+    point = int(edge)  # whole: what lies between two steps is refused when a file is loaded
     same = pack((low == point) & (high == point)) & known
     return same, pack((low > point) | (high < point)) & known
 

@@ -31,7 +31,9 @@ Reasons = dict[tuple[str, str], str]
 def reasons(path: Path = FILE) -> Reasons:
     """Return why each known survivor lives."""
     rows = tomllib.loads(path.read_text(encoding="utf-8")).get("survivor", [])
-    return {(row["in"], name): row["reason"] for row in rows for name in row["mutants"]}
+    return {
+        (area, name): row["reason"] for row in rows for area in row["in"] for name in row["mutants"]
+    }
 
 
 @dataclass(frozen=True, slots=True)
