@@ -25,12 +25,10 @@ from clinic.people.premises import Premises, premises
 from clinic.postgres import Server
 from kap.jurisdiction import load_jurisdiction
 from tests import world as ground
-from tests.clinic.test_people_commands import TORONTO, empty
+from tests.clinic.test_people_commands import TORONTO
 from tests.conftest import clone_of
 from tests.pages import text_of
 from tests.world import DRAFT, World
-
-__all__ = ["empty"]
 
 DAY = date(2026, 11, 24)
 
