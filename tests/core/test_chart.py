@@ -222,7 +222,9 @@ def test_the_same_reading_told_in_two_zones_is_the_same() -> None:
 
 def test_a_reading_and_a_chart_are_shown_without_what_follows_from_them() -> None:
     assert "day=" not in repr(told("weight", 70))
-    assert "latest=" not in repr(chart(told("weight", 70)))
+    shown = repr(chart(told("weight", 70)))
+    assert "latest=" not in shown
+    assert "told=" not in shown
 
 
 def test_a_chart_is_read_in_the_vocabulary_that_is_handed_over() -> None:

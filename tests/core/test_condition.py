@@ -111,6 +111,9 @@ def ends(low: int, high: int) -> tuple[Fraction, Fraction]:
         ("x <= y * param.factor", {"x": 120, "y": 100}, T),
         ("x <= y * param.factor", {"x": Decimal("120.5"), "y": 100}, F),
         ("x <= y * param.factor", {"x": 120}, U),
+        ("x <= y * param.factor", {"x": 120, "y": ends(99, 101)}, U),
+        ("x <= y * param.factor", {"x": 120, "y": ends(100, 101)}, T),
+        ("x <= y * param.factor", {"x": 120, "y": ends(98, 99)}, F),
         ("x - y >= param.hard", {"x": 260, "y": 100}, T),
         ("x - y >= param.hard", {"x": 260, "y": ends(100, 101)}, U),
         ("x + y == param.hard", {"x": 60, "y": 100}, T),
@@ -175,6 +178,7 @@ def test_sums_and_negative_factors_are_compared_by_their_ends(sign: str) -> None
             seen: dict[str, Known] = {"y": ends(low, high), "x": other}
             added = every({compared(number + other, 1) for number in numbers})
             assert both(f"y + x {sign} param.one", **seen) is added
+            assert both(f"x + y {sign} param.one", **seen) is added
             taken = every({compared(other - number, 1) for number in numbers})
             assert both(f"x - y {sign} param.one", **seen) is taken
 

@@ -267,6 +267,23 @@ def test_an_unsound_file_is_refused_by_name(text: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "symptom and days_since_cv_event < param.cv_block_d",
+        "symptom or days_since_cv_event < param.cv_block_d",
+        "not days_since_cv_event < param.cv_block_d",
+        "symptom and (symptom or not days_since_cv_event < param.cv_block_d)",
+        "not cv_event and days_since_cv_event < param.cv_block_d",
+        "cv_event or days_since_cv_event < param.cv_block_d",
+        "(cv_event and symptom) or days_since_cv_event < param.cv_block_d",
+    ],
+)
+def test_a_guarded_fact_is_refused_wherever_its_guard_does_not_stand(text: str) -> None:
+    with pytest.raises(ProtocolError, match="only behind its guard"):
+        small(TEXT + rule("X", "P", f'when = "{text}"', "defer", AGAIN))
+
+
+@pytest.mark.parametrize(
     "body",
     [
         'when = "cv_event and days_since_cv_event < param.cv_block_d"',

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from tests.mutation.code import changes, mutated
@@ -71,9 +72,13 @@ def _bar(count: int, of: int, seconds: float, area: str) -> None:
 # --- code ---------------------------------------------------------------------------------------
 
 
+def _path(area: str) -> Path:
+    return KAP / f"{area.removeprefix('kap.')}.py"
+
+
 @cache
 def _source(area: str) -> str:
-    return (KAP / f"{area.removeprefix('kap.')}.py").read_text(encoding="utf-8")
+    return _path(area).read_text(encoding="utf-8")
 
 
 @cache
@@ -90,22 +95,25 @@ def _tests(area: str) -> tuple[tuple[str, ...], ...]:
 
 @cache
 def _limits_s(area: str) -> tuple[float, ...]:
-    """Return how long each of the two may take; SystemExit when they fail without a mutant."""
-    tree, path, found = ast.parse(_source(area)), KAP / f"{area.removeprefix('kap.')}.py", []
-    for tests in _tests(area):
-        started = time.monotonic()
-        failed = killer(area, path, tree, tests, 600)
-        if failed:
-            raise SystemExit(f"{area} without a mutant: {failed}")
-        found.append(max(LEAST_S, SLACK * (time.monotonic() - started)))
-    return tuple(found)
+    """Return how long the tests of a module, and the others, may take."""
+    return _limit_s(area, _tests(area)[0]), _limit_s("kap.logic", _tests("kap.logic")[1])
+
+
+@cache
+def _limit_s(area: str, tests: tuple[str, ...]) -> float:
+    """Return how long these tests may take; SystemExit when they fail without a mutant."""
+    tree, started = ast.parse(_source(area)), time.monotonic()
+    failed = killer(area, _path(area), tree, tests, 600)
+    if failed:
+        raise SystemExit(f"{area} without a mutant: {failed}")
+    return max(LEAST_S, SLACK * (time.monotonic() - started))
 
 
 def of_code(job: Job) -> Found:
     """Return what noticed one mutant of a module: the file of the first test that failed."""
     area, place = job
     change = _changes(area)[place]
-    tree, path = mutated(_source(area), place), KAP / f"{area.removeprefix('kap.')}.py"
+    tree, path = mutated(_source(area), place), _path(area)
     for tests, limit in zip(_tests(area), _limits_s(area), strict=True):
         noticed = killer(area, path, tree, tests, limit)
         if noticed:

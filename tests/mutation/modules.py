@@ -21,14 +21,20 @@ OWN = {
     "known": ("core/test_chart.py",),
     "derive": ("core/test_derive.py", "core/test_derive_options.py"),
     "derive_lists": ("core/test_derive.py", "core/test_derive_options.py"),
-    "verdict": ("core/test_verdict.py",),
-    "lift": ("core/test_verdict.py",),
+    "verdict": ("core/test_verdict.py", "core/test_verdict_seen.py"),
+    "lift": ("core/test_lift.py", "core/test_verdict.py"),
     "dose": ("core/test_dose.py",),
 }
 REST = (
     *("core/test_verdict.py", "core/test_chart.py", "core/test_derive.py", "core/test_explain.py"),
     *("core/test_protocol.py", "core/test_first_pass.py", "core/test_twins.py"),
     *("core/test_plausible.py", "core/test_replay.py", "core/test_spray.py", "core/test_cli.py"),
-    *("spec/test_spec.py", "spec/test_protocol_file.py", "spec/test_pivots.py"),
+    *(
+        "core/test_lift.py",
+        "core/test_verdict_seen.py",
+        "spec/test_beside_the_answer.py",
+        "spec/test_spec.py",
+    ),
+    *("spec/test_protocol_file.py", "spec/test_pivots.py"),
     *("spec/test_independent.py",),
 )

@@ -34,6 +34,11 @@ def made(data: Mapping[str, Any]) -> dict[tuple[str, str], Mutant]:
     return {(m.kind, m.name): m for m in mutants(data, load("iv-ketamine"))}
 
 
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return Bench.of("iv-ketamine")
+
+
 # --- conditions ---------------------------------------------------------------------------------
 
 
@@ -118,9 +123,9 @@ def test_every_kind_is_made(made: dict[tuple[str, str], Mutant]) -> None:
     assert {kind for kind, _ in made} == set(KINDS)
 
 
-def test_a_protocol_without_a_mistake_survives(data: Mapping[str, Any]) -> None:
+def test_a_protocol_without_a_mistake_survives(bench: Bench, data: Mapping[str, Any]) -> None:
     """The negative control: the judges find nothing where nothing is wrong."""
-    assert Bench.of("iv-ketamine").killer(Mutant("none", "none", data, None)) == ""
+    assert bench.killer(Mutant("none", "none", data, None)) == ""
 
 
 @pytest.mark.parametrize(
@@ -135,9 +140,9 @@ def test_a_protocol_without_a_mistake_survives(data: Mapping[str, Any]) -> None:
     ],
 )
 def test_a_mutant_is_noticed(
-    made: dict[tuple[str, str], Mutant], kind: str, name: str, judge: str
+    bench: Bench, made: dict[tuple[str, str], Mutant], kind: str, name: str, judge: str
 ) -> None:
-    assert Bench.of("iv-ketamine").killer(made[kind, name]) == judge
+    assert bench.killer(made[kind, name]) == judge
 
 
 # --- modules ------------------------------------------------------------------------------------
