@@ -75,10 +75,14 @@ class Tour:
         self.took.append((path, time.perf_counter() - began))
         return page
 
-    def picture(self, page: Any, name: str, *, whole: bool = False) -> None:
-        """Save what is on the screen, or the whole page; it must stay small."""
+    def picture(self, page: Any, name: str, *, whole: bool = False, tall: int = 0) -> None:
+        """Save what is on the screen, the whole page, or its upper part; it must stay small."""
         target = PICTURES / f"{name}.png"
-        page.screenshot(path=target, animations="disabled", full_page=whole)
+        more: dict[str, Any] = {"full_page": whole or bool(tall)}
+        if tall:
+            width = page.viewport_size["width"]
+            more["clip"] = {"x": 0, "y": 0, "width": width, "height": tall}
+        page.screenshot(path=target, animations="disabled", **more)
         if target.stat().st_size > BIGGEST:
             raise SystemExit(f"{target.name} is {target.stat().st_size} bytes, over {BIGGEST}")
 
@@ -401,7 +405,7 @@ def course(tour: Tour) -> None:
     """9. Is it helping, what is next, and is a booster due?"""
     tour.clock.step(24 * 3600)
     page = tour.go("alice", f"/courses/{tour.course.pk}/")
-    tour.picture(page, "9-course", whole=True)
+    tour.picture(page, "9-course", tall=2700)
 
 
 STEPS = (self_check, review, consent, order, start, hour, discharge, questionnaire, course)
