@@ -7,7 +7,7 @@ hatched. The words and rows beside the picture are in `kap.trend`; the patient's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from html import escape
@@ -19,11 +19,13 @@ from kap.trend import GLYPHS, TICK_MIN, WORDS, Point, Pressure, Trend, runs, sen
 LEFT, RIGHT = 44, 44
 FLAGS, SPO2, MAIN, RR, CLOCK = 40, 64, 200, 40, 36
 HEIGHT = FLAGS + SPO2 + MAIN + RR + CLOCK
+LOWEST = 160  # a lower picture could not be read: its place scrolls
 MAIN_GRID = (40, 80, 120, 160, 200)
 SPO2_GRID = (80, 90, 95, 100)
 RR_GRID = (0, 20, 40)
 LABEL_MIN = 30
 LABEL_GAP = 13
+WORD_GAP = 26  # between two numbers of the main axis: a word of the panel stands there too
 MARK_GAP = 34  # two marks nearer than this stand on two rows
 
 
@@ -50,14 +52,18 @@ def trend(
     spec: Trend,
     *,
     width: int = 720,
+    height: int = HEIGHT,
     theme: Theme = "day",
     colours: Colours = "vars",
     language: Language = "en",
 ) -> str:
-    """Return the session trend as SVG, `width` px wide and HEIGHT px high."""
-    pen = Pen(colours, theme)
+    """Return the session trend as SVG, `width` px wide and `height` px high, LOWEST at the least.
+
+    A lower one has lower panels and fewer numbers at its axes; text keeps its size.
+    """
+    pen, height = Pen(colours, theme), max(height, LOWEST)
     x = Scale(spec.first_minute, spec.last_minute, LEFT, width - RIGHT)
-    spo2, main, rr = _panels(pen, x)
+    spo2, main, rr = _panels(pen, x, height - FLAGS - CLOCK)
     body = [
         *_frame(spec, x, pen, (spo2, main, rr), language),
         *_limits(spec, spo2, main, rr),
@@ -65,11 +71,11 @@ def trend(
         *_continuous(main, "c-hr", spec.heart_rate, spec.sample_seconds),
         *_steps(spo2, "c-spo2", spec.spo2, spec.sample_seconds),
         *_squares(rr, "c-rr", spec.respiratory_rate),
-        *_marks(spec, x, pen),
-        *_now(spec, x, pen, language),
+        *_marks(spec, x, pen, rr.bottom),
+        *_now(spec, x, pen, rr.bottom, language),
     ]
     label = sentence(spec, language)
-    return svg(body, width=width, height=HEIGHT, label=label, pen=pen, language=language)
+    return svg(body, width=width, height=height, label=label, pen=pen, language=language)
 
 
 def spark(
@@ -114,13 +120,15 @@ def decimated(points: Sequence[Point], x: Scale) -> list[Point]:
     return kept
 
 
-def _panels(pen: Pen, x: Scale) -> tuple[_Panel, _Panel, _Panel]:
-    main_top = FLAGS + SPO2
-    rr_top = main_top + MAIN
+def _panels(pen: Pen, x: Scale, high: int) -> tuple[_Panel, _Panel, _Panel]:
+    """Return the three panels, which share `high` px as they do in a picture of full height."""
+    full = SPO2 + MAIN + RR
+    main_top, floor = FLAGS + high * SPO2 // full, FLAGS + high
+    rr_top = floor - high * RR // full
     return (
         _Panel(pen, x, Scale(80, 100, main_top - 4, FLAGS + 4), FLAGS, main_top),
         _Panel(pen, x, Scale(40, 200, rr_top, main_top), main_top, rr_top),
-        _Panel(pen, x, Scale(0, 40, rr_top + RR, rr_top), rr_top, rr_top + RR),
+        _Panel(pen, x, Scale(0, 40, floor, rr_top), rr_top, floor),
     )
 
 
@@ -129,14 +137,17 @@ def _frame(
 ) -> Iterator[str]:
     """Grid lines and axis words of the three panels, and the minutes with the clock beneath."""
     spo2, main, rr = panels
-    yield from _grid(spo2, SPO2_GRID, right=True)
-    yield from _grid(main, MAIN_GRID, right=False)
-    yield from _grid(rr, RR_GRID[1:2], right=False)
-    words = WORDS[language]
-    yield pen.text("c-spo2", 4, spo2.top + 18, words["spo2"])
-    yield pen.text("c-hr", 4, main.top + 42, words["hr"])
-    yield pen.text("c-nibp", 4, main.top + 92, words["nibp"])
-    yield pen.text("c-rr", 4, rr.top + 34, words["rr"])
+    numbers = _readable(main, MAIN_GRID, WORD_GAP)
+    yield from _grid(spo2, SPO2_GRID, _readable(spo2, SPO2_GRID, LABEL_GAP), right=True)
+    yield from _grid(main, MAIN_GRID, numbers, right=False)
+    # The lowest number of the main panel stands on the upper edge of the breaths.
+    breaths = RR_GRID[1:2] if rr.bottom - rr.top >= 2 * LABEL_GAP else ()
+    yield from _grid(rr, RR_GRID[1:2], breaths, right=False)
+    words, (_, second, third, *_) = WORDS[language], numbers
+    yield pen.text("c-spo2", 4, min(spo2.top + 18, spo2.bottom - 10), words["spo2"])
+    yield pen.text("c-hr", 4, main.y(second) - 8, words["hr"])
+    yield pen.text("c-nibp", 4, main.y(third) - 8, words["nibp"])
+    yield pen.text("c-rr", 4, min(rr.top + 34, rr.bottom - 2), words["rr"])
     floor = rr.bottom
     first = -(-spec.first_minute // TICK_MIN) * TICK_MIN
     for minute in range(first, spec.last_minute + 1, TICK_MIN):
@@ -150,10 +161,23 @@ def _frame(
                 yield pen.text("c-muted", x(minute), floor + 32, wall, anchor="middle")
 
 
-def _grid(panel: _Panel, values: Sequence[int], *, right: bool) -> Iterator[str]:
+def _readable(panel: _Panel, values: Sequence[int], gap: int) -> list[int]:
+    """Return the values, from the top, whose numbers stand at least `gap` px apart."""
+    kept: list[int] = []
+    for value in reversed(values):
+        if not kept or panel.y(value) - panel.y(kept[-1]) >= gap:
+            kept.append(value)
+    return kept
+
+
+def _grid(
+    panel: _Panel, values: Sequence[int], numbers: Collection[int], *, right: bool
+) -> Iterator[str]:
     for value in values:
         y = panel.y(value)
         yield panel.pen.line("c-grid", [(LEFT, y), (panel.right, y)], width=0.5)
+        if value not in numbers:
+            continue
         edge, anchor = (panel.right + 4, "start") if right else (LEFT - 4, "end")
         yield panel.pen.text("c-muted", edge, y + 4, str(value), anchor=anchor)
 
@@ -259,7 +283,7 @@ def _pressures(panel: _Panel, readings: Sequence[Pressure]) -> Iterator[str]:
                 yield _arrow(panel, "c-nibp", reading.minute, value)
 
 
-def _marks(spec: Trend, x: Scale, pen: Pen) -> Iterator[str]:
+def _marks(spec: Trend, x: Scale, pen: Pen, floor: int) -> Iterator[str]:
     """Each event on its minute; one too near the one before stands on the upper row."""
     before, row = float("-inf"), FLAGS - 6
     for mark in sorted(spec.marks, key=lambda one: one.minute):
@@ -268,17 +292,17 @@ def _marks(spec: Trend, x: Scale, pen: Pen) -> Iterator[str]:
         before, row = at, FLAGS - 6 - (18 if crowded else 0)
         dash = "2 3"
         yield f"<g><title>{escape(mark.text, quote=False)}</title>"
-        yield pen.line("c-mark", [(at, FLAGS), (at, HEIGHT - CLOCK)], width=0.5, dash=dash)
+        yield pen.line("c-mark", [(at, FLAGS), (at, floor)], width=0.5, dash=dash)
         glyph = f"{GLYPHS[mark.kind]}{mark.stars}"
         yield pen.text("c-mark", at, row, glyph, anchor="middle", size=14)
         yield "</g>"
 
 
-def _now(spec: Trend, x: Scale, pen: Pen, language: Language) -> Iterator[str]:
+def _now(spec: Trend, x: Scale, pen: Pen, floor: int, language: Language) -> Iterator[str]:
     """The future tinted, the stale part hatched, a solid line between what was and what is not."""
     if spec.now is None or not x.holds(spec.now):
         return
-    at, top, high = x(spec.now), FLAGS, HEIGHT - CLOCK - FLAGS
+    at, top, high = x(spec.now), FLAGS, floor - FLAGS
     yield pen.rect("c-future", at, top, float(x.at_b) - at, high, "0.08")
     if spec.stale_from is not None and spec.stale_from < spec.now:
         since = max(float(x.at_a), x(spec.stale_from))

@@ -8,11 +8,12 @@ from decimal import Decimal
 
 from django.utils.safestring import SafeString, mark_safe
 
+from clinic.dosing.alarms import level_words
 from clinic.dosing.live import DIASTOLIC, DIM, MEAN, SYSTOLIC, Live, standing
 from clinic.dosing.log_words import words_of
 from clinic.dosing.models import Observation, SessionEvent
 from kap.axis import Language
-from kap.picture import trend
+from kap.picture import HEIGHT, trend
 from kap.trend import LimitLine, Mark, Point, Pressure, Trend, trend_csv, trend_table
 
 WIDTH = 720
@@ -39,11 +40,20 @@ class Drawn:
     csv: str
 
 
-def trend_of(live: Live, language: str, *, width: int = WIDTH) -> Drawn:
-    """Return the session's trend. The core escapes every text that it draws."""
+def trend_of(live: Live, language: str, *, width: int = WIDTH, height: int = HEIGHT) -> Drawn:
+    """Return the session's trend, as high as its place on the page; never higher than HEIGHT px.
+
+    The core escapes every text that it draws.
+    """
     lang: Language = "fr" if language.startswith("fr") else "en"
     spec = _spec(live)
-    picture = trend(spec, width=width, theme=live.theme, language=lang)  # type: ignore[arg-type]  # day or dim
+    picture = trend(
+        spec,
+        width=width,
+        height=min(height, HEIGHT),
+        theme=live.theme,  # type: ignore[arg-type]  # day or dim
+        language=lang,
+    )
     return Drawn(
         mark_safe(picture),  # kap escapes every text
         mark_safe(trend_table(spec, language=lang)),  # kap escapes every text
@@ -106,7 +116,7 @@ def _limits(live: Live) -> list[LimitLine]:
         LimitLine(
             "systolic",
             Decimal(table[signal][level]),
-            f"SYS {table[signal][level]} {level.removesuffix('_high')} ({name})",
+            f"SYS {table[signal][level]}: {level_words()[level.removesuffix('_high')]} ({name})",
         )
         for signal, level in DRAWN
     ]

@@ -149,10 +149,12 @@ def _after(request: ClinicRequest) -> int | None:
 
 
 def chart(request: ClinicRequest, session_id: UUID) -> HttpResponse:
-    """Return the trend as a fragment; with `csv` every sample."""
+    """Return the trend as a fragment, as high as `height` says in px; with `csv` every sample."""
     row = queries.session_of(session_id)
     audit.record(by=request.by, action="session.chart", about=row)
-    drawn = trend_of(Live(row, now()), get_language() or "en")
+    told = request.GET.get("height", "")
+    high = {"height": int(told)} if told.isascii() and told.isdecimal() and len(told) < 5 else {}
+    drawn = trend_of(Live(row, now()), get_language() or "en", **high)
     if "csv" in request.GET:
         return HttpResponse(drawn.csv, content_type="text/csv; charset=utf-8")
     return render(request, "dosing/chart.html", {"chart": drawn})

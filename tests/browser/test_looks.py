@@ -75,6 +75,44 @@ def test_an_alarm_moves_no_button_and_covers_nothing(
     assert not overlap(page, ".tiles", "#chart")
 
 
+def is_seen_whole(page: Page) -> bool:
+    """Return whether the trend ends where its frame ends, or before."""
+    page.wait_for_timeout(1000)
+    frame, drawn = box(page, "#chart"), box(page, "#chart svg")
+    return drawn["y"] + drawn["height"] <= frame["y"] + frame["height"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_whole_trend_is_seen_beside_an_open_alarm(
+    at: Open, marie: scene.Marie, language: str
+) -> None:
+    with world.acting("bob"):
+        dosing.beat()  # else a line about the watch takes the trend's place
+    typed(marie, 172)
+    page = hour(at, marie, TABLET, language)
+    page.locator("[data-alarm]").first.wait_for()
+    assert is_seen_whole(page)
+
+
+def test_a_trend_of_full_height_would_not_be_seen_whole(at: Open, marie: scene.Marie) -> None:
+    typed(marie, 172)
+    bob = at("bob")
+    bob.page.route("**/chart?height=*", lambda route: route.continue_(
+        url=route.request.url.split("?")[0]))  # fmt: skip
+    page = bob.go(f"/sessions/{marie.dosing.pk}")
+    page.locator("[data-alarm]").first.wait_for()
+    assert not is_seen_whole(page)
+
+
+def test_scores_are_said_to_be_done_without_a_reload(at: Open, marie: scene.Marie) -> None:
+    page = hour(at, marie, TABLET)
+    page.locator("[data-now] [name=moaas]").first.evaluate("one => one.closest('label').click()")
+    page.locator("[data-scores] .button--critical").click()
+    page.locator("[data-set]", has_text="✓ done").wait_for(timeout=6000)
+    assert page.locator("[data-score=moaas] .score-done").is_visible()
+    assert not page.locator("[data-score=nausea] .score-done").is_visible()
+
+
 def test_without_its_own_sheet_the_hour_fails_that_check(at: Open, marie: scene.Marie) -> None:
     bob = at("bob")
     bob.page.route("**/dosing.css", lambda route: route.fulfill(body="", content_type="text/css"))

@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from uuid import uuid4
 
+import pytest
 from django.urls import reverse
 
 from clinic.database import now
@@ -14,6 +15,7 @@ from clinic.dosing import actions, record_page
 from clinic.dosing.live import Live
 from clinic.dosing.models import Infusion
 from clinic.dosing.record_page import cuffs
+from kap.picture import HEIGHT, LOWEST
 from tests import world as builders
 from tests.clock import Clock
 from tests.pages import text_of
@@ -57,3 +59,16 @@ def test_given_and_not_given_are_exact_and_add_up_to_the_dose(world: World, cloc
     assert given * 1000 == int(exact)
     page = text_of(world.client("bob").get(reverse("dosing:record", args=[session.pk])))
     assert f"Given {parts['given_mg']} mg from the log's times and rates, rounded down" in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "drawn"),
+    [("?height=200", 200), ("?height=1", LOWEST), ("", HEIGHT), ("?height=9999", HEIGHT)]
+    + [(f"?height={wrong}", HEIGHT) for wrong in ("x", "-5", "12345", "²")],
+)
+def test_the_trend_is_as_high_as_its_place(world: World, asked: str, drawn: int) -> None:
+    builders.known_well(world.course)
+    builders.accept(world.course)
+    session = builders.plan_dose(world.course)
+    page = world.client("bob").get(reverse("dosing:chart", args=[session.pk]) + asked)
+    assert f'height="{drawn}"' in page.content.decode()

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from kap import instrument
 from kap.arc import Arc, ArcMark, ArcScore, arc, arc_csv, arc_sentence, arc_table
 from kap.axis import PALETTE, Scale, csv, plain, px, told
-from kap.picture import HEIGHT, decimated, spark, trend
+from kap.picture import HEIGHT, LOWEST, decimated, spark, trend
 from kap.trend import (
     LimitLine,
     Mark,
@@ -120,6 +121,28 @@ def test_text_is_never_smaller_than_twelve_pixels_however_narrow(name, width):
 @pytest.mark.parametrize("name", ["trend", "arc"])
 def test_coordinates_carry_at_most_one_decimal(name):
     assert not re.search(r"\d\.\d\d", re.sub(r'opacity="0\.\d+"', "", PICTURES[name]()))
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("height", [LOWEST, 181, 215, 263, HEIGHT])
+def test_a_lower_trend_shows_the_whole_scale_and_no_axis_word_on_another(height, language):
+    picture = trend(SESSION, height=height, language=language)
+    assert parsed(picture).get("height") == str(height)
+    rows = [float(text.get("y")) for text in all_of(picture, "text")]
+    assert max(rows) <= height
+    assert {"200", "100"} <= set(words(picture))
+    numbers = [t for t in all_of(picture, "text") if t.text.isdecimal() and t.get("x") == "40"]
+    rows = sorted(float(number.get("y")) for number in numbers)
+    assert all(after - before >= 13 for before, after in pairwise(rows))
+    names = [t for t in all_of(picture, "text") if t.get("x") == "4"]
+    rows = sorted(float(name.get("y")) for name in names)
+    assert len(rows) == 4
+    assert all(after - before >= 12 for before, after in pairwise(rows))
+
+
+def test_a_trend_is_never_so_low_that_it_cannot_be_read():
+    assert trend(SESSION, height=1) == trend(SESSION, height=LOWEST)
+    assert parsed(trend(SESSION)).get("height") == str(HEIGHT)
 
 
 @pytest.mark.parametrize("theme", ["day", "dim", "board"])

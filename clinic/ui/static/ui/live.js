@@ -235,14 +235,33 @@
   document.addEventListener("click", (event) => { if (hold(event)) event.preventDefault(); });
   document.addEventListener("contextmenu", (event) => { if (hold(event)) event.preventDefault(); });
 
-  const redraw = async () => {
-    if (!chartDue || document.hidden || !one("chart")) return;
-    chartDue = false;
-    try {
-      const reply = await fetch(one("chart").dataset.url);
-      if (reply.ok) one("chart").innerHTML = await reply.text();
-    } catch { chartDue = true; }
+  /* -- the trend is drawn as high as its frame, where the page is one screen: all of it is seen ----- */
+  const oneScreen = matchMedia("(min-width: 901px) and (min-height: 640px)");
+  const frame = () => {
+    const style = getComputedStyle(one("chart"));
+    return Math.floor(one("chart").clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom));
   };
+  let drawing = false;
+  const redraw = async () => {
+    if (!chartDue || drawing || document.hidden || !one("chart")) return;
+    chartDue = false;
+    drawing = true;
+    try {
+      const reply = await fetch(one("chart").dataset.url + (oneScreen.matches ? `?height=${frame()}` : ""));
+      const open = all("details[open]", one("chart")).length;
+      if (reply.ok) one("chart").innerHTML = await reply.text();
+      if (open) all("details", one("chart")).forEach((table) => { table.open = true; });
+    } catch { chartDue = true; }
+    drawing = false;
+  };
+  let seen = 0;
+  if (one("chart")) new ResizeObserver(() => {
+    const high = frame();
+    if (!oneScreen.matches || high === seen) return;
+    seen = high;
+    chartDue = true;
+    redraw();
+  }).observe(one("chart"));
   setInterval(draw, 250);
   setInterval(redraw, 5000);
   draw();
