@@ -131,6 +131,7 @@ def ends(low: int, high: int) -> tuple[Fraction, Fraction]:
         ("y in param.doses", {"y": ends(29, 55)}, F),
         ("y in param.doses", {"y": ends(28, 55)}, U),
         ("y in param.doses", {"y": ends(27, 30)}, U),
+        ("y in param.doses", {"y": ends(27, 28)}, U),
         ("y in param.doses", {"y": ends(56, 60)}, U),
         ("y in param.doses", {}, U),
     ],
@@ -179,8 +180,19 @@ def test_sums_and_negative_factors_are_compared_by_their_ends(sign: str) -> None
             added = every({compared(number + other, 1) for number in numbers})
             assert both(f"y + x {sign} param.one", **seen) is added
             assert both(f"x + y {sign} param.one", **seen) is added
+            halves = [Fraction(number, 2) for number in range(2 * low, 2 * high + 1)]
+            of_halves = every({compared(half + other, 1) for half in halves})
+            ranged: dict[str, Known] = {"x": ends(low, high), "y": other}
+            assert both(f"x + y {sign} param.one", **ranged) is of_halves
             taken = every({compared(other - number, 1) for number in numbers})
             assert both(f"x - y {sign} param.one", **seen) is taken
+
+
+@pytest.mark.parametrize("sign", ["<", "<=", ">", ">="])
+def test_a_limit_between_two_steps_is_above_the_one_and_below_the_other(sign: str) -> None:
+    for number in range(-2, 4):
+        expected = Truth.of(OPERATORS[sign](number, Fraction(1, 2)))
+        assert both(f"y {sign} param.odd", y=number) is expected
 
 
 def test_a_number_stands_in_no_list_of_codes() -> None:
