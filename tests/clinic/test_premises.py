@@ -48,7 +48,7 @@ def test_approved_premises_close_nothing_and_are_named_on_the_gates(world: World
     session = ground.plan_dose(world.course)
     ground.eligible_for_start(session)
     page = text_of(world.client("alice").get(reverse("dosing:order", args=[session.pk])))
-    assert "✓ Premises: ohp_approved · tests [D; S:75; S:76]" in page
+    assert "✓ Premises: approval tests is on file [D; S:75; S:76]" in page
     assert ground.sign_order(session)
 
 
