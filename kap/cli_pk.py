@@ -1,0 +1,1 @@
+"""The commands of `kap pk`: what published models say, with what they are."""
