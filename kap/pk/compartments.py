@@ -63,6 +63,11 @@ class Given:
         rate: Floats = self.mg / (self.end_min - self.start_min)
         return rate
 
+    def between(self, start_min: float, end_min: float) -> Given:
+        """Return the part of an even input that falls into a span which it overlaps."""
+        start, end = max(self.start_min, start_min), min(self.end_min, end_min)
+        return Given(self.compartment, start, end, self.mg_per_min * (end - start))
+
 
 def compartments(card: ModelCard, person: Covariates, effects: Floats) -> Compartments:
     """Return a card's compartments for rows of random effects."""

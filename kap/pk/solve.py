@@ -130,7 +130,7 @@ def _by_chain(parts: Compartments, schedule: Schedule, t_min: Floats, analyte: s
     reading = parts.readings[analyte]
     measured = [name for name in parts.names if name != "eliminated"]
     inputs = [one for one in given(parts, schedule) if one.compartment in measured]
-    walk = _Walk(parts, inputs, len(measured))
+    walk = Walk(parts, inputs, len(measured))
     row = np.zeros(walk.state.shape)
     row[:, parts.place(reading.compartment)] = reading.scale / reading.volume
     found = np.zeros((len(row), len(t_min)))
@@ -144,8 +144,11 @@ def _by_chain(parts: Compartments, schedule: Schedule, t_min: Floats, analyte: s
     return found
 
 
-class _Walk:
-    """The state of some people as it goes from stretch to stretch."""
+class Walk:
+    """The state of some people as it goes from stretch to stretch: mg, then mg/min of inputs.
+
+    `size` is how many of the compartments are followed.
+    """
 
     def __init__(self, parts: Compartments, inputs: Sequence[Given], size: int) -> None:
         self.parts, self.inputs, self.size = parts, inputs, size
@@ -215,7 +218,7 @@ def mass_balance(
     asked = times(t_min)
     parts = compartments(card, person, _effects(card, None))
     inputs = given(parts, schedule)
-    walk = _Walk(parts, inputs, len(parts.names))
+    walk = Walk(parts, inputs, len(parts.names))
     amounts = np.zeros((len(asked), walk.size))
     for stretch in walk.stretches:
         walk.enter(stretch)
