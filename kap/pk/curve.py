@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kap.pk.card import ModelCard
+from kap.pk.drawing import Lane, described, lane, lane_table
 from kap.pk.person import Floats
 
 
@@ -54,3 +55,30 @@ class Curve:
         """Return (time in min, value) of the highest value asked about."""
         place = int(np.argmax(self.values))
         return float(self.t_min[place]), float(self.values[place])
+
+    def lane(self) -> Lane:
+        """Return the curve as it is drawn, with its card, matrix, status and warnings."""
+        return Lane(
+            f"{self.card.analyte(self.analyte).name}, {self.card.id}",
+            self.unit,
+            self.t_min,
+            lines=((self.card.id, self.values),),
+            words=described(about(self.card, self.analyte)),
+            is_unverified=self.card.status != "verified",
+        )
+
+    def plot(self) -> str:
+        """Return the curve as an SVG picture that carries its own colours."""
+        return lane(self.lane(), colours="literal")
+
+    def _repr_html_(self) -> str:
+        return self.plot() + lane_table(self.lane())
+
+
+def about(card: ModelCard, analyte: str) -> list[str]:
+    """Return what stands beside a card's curve: analyte, matrix, status, signature, warnings."""
+    what = card.analyte(analyte)
+    signed = f"signed by {card.signed_by}" if card.signed_by else "not signed"
+    matrix = what.matrix.replace("_", " ")
+    head = f"{card.id}@{card.version}: {what.name}, {matrix}; status {card.status}; {signed}."
+    return [head, f"Population: {card.population}.", *card.warnings]

@@ -32,7 +32,8 @@ def random_effects(card: ModelCard, normals: ArrayLike) -> Floats:
     drawn = np.asarray(normals, dtype=float)
     root = card.variability.root()
     if not len(root):
-        raise refused("variability", card.id, "not reported", "ask for the typical curve alone")
+        what = f"{card.id}: variability"
+        raise refused("variability", what, "not reported", "ask for the typical curve alone")
     if drawn.ndim != 2 or drawn.shape[1] != len(root):
         names = ", ".join(card.variability.names)
         raise refused("variability", "normals", drawn.shape, f"give a column for each of {names}")

@@ -209,7 +209,9 @@ def test_normals_of_another_shape_are_refused(normals: np.ndarray) -> None:
 
 
 def test_a_card_without_variability_has_no_population() -> None:
-    with pytest.raises(PkError, match="domino_iv: not reported; ask for the typical curve alone"):
+    with pytest.raises(
+        PkError, match="domino_iv: variability: not reported; ask for the typical curve alone"
+    ):
         random_effects(load_card("domino_iv"), np.zeros((5, 1)))
     assert Variability((), (), frozenset(), ()).root().shape == (0, 0)
 
