@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kap.moment import Moment
 
 DEFAULT_PROTOCOL = "iv-ketamine"
+SUBSTANCES = ("ketamine_racemate", "esketamine", "arketamine")
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_dose(commands)
     _add_score(commands)
     _add_series(commands)
+    _add_pk(commands)
     _add_protocol(commands)
     _add_replay(commands)
     return parser
@@ -134,6 +136,44 @@ def _add_series(commands: Any) -> None:
     parser.add_argument("--doses", type=_count, metavar="N")
     parser.add_argument("--pattern", help="three-a-week or two-a-week")
     parser.add_argument("--protocol", default=DEFAULT_PROTOCOL, metavar="ID[@VERSION]")
+
+
+def _add_pk(commands: Any) -> None:
+    pk = commands.add_parser("pk", help="what published models say of a dose").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    _command(pk, "models", _lazy("kap.cli_pk", "list_models"), "the models, and what each is")
+    one = _command(pk, "simulate", _simulate, "one model's levels; never this patient's")
+    one.add_argument("--model", required=True, metavar="ID", help="as in domino_iv")
+    one.add_argument("--analyte", default="parent", help="parent, or a metabolite of the model")
+    one.add_argument("--population", type=_whole, metavar="N", help="percentiles of N people")
+    one.add_argument("--seed", type=int, default=1, metavar="N", help="decides the people")
+    one.add_argument("--substance", choices=SUBSTANCES, help="default: the model's own")
+    _add_regimen(one)
+    many = _command(pk, "compare", _lazy("kap.cli_pk", "compare"), "all models on one regimen")
+    many.add_argument("--substance", choices=SUBSTANCES, default=SUBSTANCES[0])
+    _add_regimen(many)
+
+
+def _add_regimen(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kg", metavar="N", help="weight in kg")
+    parser.add_argument("--age", metavar="N", help="age in years")
+    parser.add_argument("--sex", choices=["f", "m"], help="no model reads it")
+    parser.add_argument(
+        "--race",
+        choices=["asian", "japanese", "other", "not_stated"],
+        default="not_stated",
+        help="as the person states it",
+    )
+    parser.add_argument("--dose", metavar="MG", help="into the vein, as in 35mg")
+    parser.add_argument("--over", metavar="TIME", help="as in 40min")
+    parser.add_argument("--salt", choices=["base", "hcl"], default="base", help="of --dose")
+    parser.add_argument("--devices", type=_whole, metavar="N", help="nasal devices of 28 mg")
+    parser.add_argument("--every", default="5", metavar="MIN", help="between devices")
+    parser.add_argument(
+        "--at", default="10,40,60,120", metavar="MIN,...", help="minutes asked about"
+    )
+    parser.add_argument("--plot", metavar="FILE.svg", help="draw it")
 
 
 def _add_protocol(commands: Any) -> None:
@@ -219,6 +259,12 @@ def _count(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is no number of doses; write 6")
 
 
+def _whole(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0; write 3")
+
+
 # --- running ------------------------------------------------------------------------------------
 
 
@@ -244,6 +290,23 @@ def _replay_charts(asked: argparse.Namespace) -> int:
     from kap.cli_replay import replay_charts
 
     return replay_charts(asked, monotonic)
+
+
+def _simulate(asked: argparse.Namespace) -> int:
+    from time import monotonic
+
+    import numpy as np
+
+    from kap.cli_pk import simulate
+
+    # The one place where chance comes in, and the seed decides it.
+    return simulate(
+        asked,
+        monotonic,
+        lambda seed, people, columns: np.random.default_rng(seed).standard_normal(
+            (people, columns)
+        ),
+    )
 
 
 def _moment(text: str | None) -> Moment:
