@@ -49,6 +49,7 @@ def test_a_file_that_the_browser_has_is_not_sent_again(folder: Path) -> None:
     assert (again.status_code, again.content) == (HTTPStatus.NOT_MODIFIED, b"")
 
 
+@pytest.mark.django_db  # the end of an answer looks after connections
 def test_whitenoises_own_answer_is_what_an_event_loop_warns_of(folder: Path) -> None:
     """The negative control: its file must be read by a thread, and Django says so."""
     answer = answered(folder, WhiteNoiseMiddleware)
