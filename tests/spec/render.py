@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kap.protocol import load
 from kap.rule import Rule
-from tests.spec.alarm.page import NAME, link, page
+from tests.spec.alarm import page as alarm
+from tests.spec.place import page as place
 from tests.spec.table import BOTH, CELLS, NOW, Row, Table, tables
 
 DOCS = Path(__file__).parents[2] / "docs" / "spec"
@@ -23,11 +24,12 @@ def pages() -> dict[str, str]:
         by_topic.setdefault(table.topic, []).append(table)
     shown = {f"{topic}.md": _page(found) for topic, found in by_topic.items()}
     protocol = load("iv-ketamine")
-    alarms = page(f"{protocol.id} {protocol.version}")
+    alarms = alarm.page(f"{protocol.id} {protocol.version}")
     return {
         "README.md": _contents(by_topic),
         **shown,
-        NAME: "\n".join([GENERATED, *alarms]),
+        alarm.NAME: "\n".join([GENERATED, *alarms]),
+        place.NAME: "\n".join([GENERATED, *place.page()]),
     }
 
 
@@ -48,7 +50,8 @@ def _contents(by_topic: dict[str, list[Table]]) -> str:
             "that made the answer, with a ? where a rule cannot be answered yet.",
             "",
             *links,
-            link(),
+            alarm.link(),
+            place.link(),
             "",
             "## How a cell is written",
             "",
