@@ -41,7 +41,8 @@ def shown(found: Provision | None) -> str:
 
 def page() -> list[str]:
     """Return the lines of the page, below its mark."""
-    return ["# Canadian rules", "", ABOUT, "", *(line for table in TABLES for line in _table(table))]
+    told = [line for table in TABLES for line in _table(table)]
+    return ["# Canadian rules", "", ABOUT, "", *told]
 
 
 def link() -> str:
@@ -55,7 +56,8 @@ def _table(table: Mapping[str, Any]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for place, asked, day, says in table["cases"]:
         found = said(load_jurisdiction(place), asked, day)
-        cells = (place, asked.replace("_", " "), f"{day}", says.replace("_", " "), *_from(found))
+        answer = f'"{says.replace("_", " ")}"'
+        cells = (place, asked.replace("_", " "), f"{day}", answer, *_from(found))
         yield f"| {' | '.join(cells)} |"
     yield ""
 
@@ -63,4 +65,4 @@ def _table(table: Mapping[str, Any]) -> Iterator[str]:
 def _from(found: Provision | None) -> tuple[str, str, str]:
     if found is None:
         return "", "", ""
-    return found.text["en"], found.source, found.mark + (", not verified" * found.unverified)
+    return f'"{found.text["en"]}"', found.source, found.mark + (", not verified" * found.unverified)
