@@ -31,6 +31,11 @@ SEEN = {"observed_at": "2026-11-24T09:30:00-05:00", "source": "staff"}
 WEIGHT = {"value": "70.1", "unit": "kg", **SEEN}
 
 
+def listing(name: str, **item: Any) -> dict[str, Any]:
+    """Return input with one list of one item."""
+    return {name: {"complete": False, "items": [item]}}
+
+
 def read(data: dict[str, Any]) -> Chart:
     return Chart.from_json(data, FACTS)
 
@@ -121,6 +126,13 @@ def test_one_reading_or_a_list_of_them_and_oldest_first() -> None:
         ),
         ({"allergies": {"complete": False, "items": [{"kode": "x"}]}}, "did you mean code"),
         ({"antidepressant_trials": {"complete": False, "items": [{"dose": 1}]}}, "unknown key"),
+        ({"facts": {"weight": {**WEIGHT, "value": [1]}}}, r"weight.value: \[1\] is no number"),
+        ({"facts": {"weight": {**WEIGHT, "value": True}}}, "weight.value: True is no number"),
+        (listing("conditions", colour="red"), r"conditions.items\[0\].colour: unknown key"),
+        (listing("medications", colour="red"), r"medications.items\[0\].colour: unknown key"),
+        (listing("allergies", colour="red"), r"allergies.items\[0\].colour: unknown key"),
+        (listing("medications", mg_per_day="Infinity"), "mg_per_day: 'Infinity' is impossible"),
+        (listing("conditions", status="active", onset="spring"), r"items\[0\].onset: 'spring'"),
     ],
 )
 def test_bad_input_is_refused_with_key_value_and_way_out(data: dict[str, Any], said: str) -> None:
@@ -256,3 +268,28 @@ def test_who_said_it_and_why_it_is_unknown_are_written_as_these_words() -> None:
         "unconfirmed",
         "one_reading",
     ]
+
+
+def test_an_item_is_read_as_it_is_written() -> None:
+    written = listing("medications", atc="N05BA06", mg_per_day="0.5", since="2014-05")
+    held: Any = read(written).medications
+    (lorazepam,) = held.items
+    assert (lorazepam.mg_per_day, lorazepam.since) == (Decimal("0.5"), "2014-05")
+    held = read(listing("medications", mg_per_day=0)).medications
+    (none_taken,) = held.items
+    assert none_taken.mg_per_day == 0
+
+
+def test_what_is_not_there_is_not_written() -> None:
+    medicines = ReviewedList(NOW, True, (Medication("N05BA06"),))
+    plain = chart(told("weight", "70.1"), medications=medicines).to_json()
+    assert plain["medications"]["items"] == [{"atc": "N05BA06"}]
+    assert plain["facts"]["weight"] == [
+        {"observed_at": NOW.isoformat(), "source": "staff", "value": "70.1", "unit": "kg"}
+    ]
+
+
+def test_a_reading_that_was_written_down_later_says_when_and_under_which_id() -> None:
+    later = NOW + timedelta(minutes=2)
+    (row,) = chart(told("weight", "70.1", recorded_at=later, id="w1")).to_json()["facts"]["weight"]
+    assert (row["recorded_at"], row["id"]) == (later.isoformat(), "w1")

@@ -601,10 +601,26 @@ OTHER = replace(GOOD, atc="N06AB04")
         (reviewed(replace(GOOD, atc=""), replace(OTHER, atc="")), Reason.NOT_KNOWN),
         (reviewed(GOOD, OTHER, replace(OTHER, atc="")), True),
         (reviewed(GOOD, replace(GOOD, adherent=None)), False),
+        (reviewed(GOOD, replace(OTHER, stopped_for_intolerance=None)), Reason.NOT_KNOWN),
+        (reviewed(*(replace(GOOD, adherent=None) for _ in range(2))), False),
+        (reviewed(replace(GOOD, adherent=None), replace(OTHER, adherent=None)), Reason.NOT_KNOWN),
     ],
 )
 def test_two_adequate_trials_of_different_drugs_in_this_episode(trials: Any, expected: Any) -> None:
     assert truth("two_trials", chart(antidepressant_trials=trials)) == expected
+
+
+def test_what_two_adequate_trials_were_read_from_are_those_two() -> None:
+    too_short = replace(OTHER, atc="N06AB05", weeks=Decimal(2))
+    trials = reviewed(too_short, GOOD, OTHER)
+    assert read("two_trials", chart(antidepressant_trials=trials)).evidence == (GOOD, OTHER)
+
+
+def test_what_a_sum_was_read_from_are_the_medicines_in_it() -> None:
+    lorazepam = Medication("N05BA06", mg_per_day=Decimal(1))
+    beta_blocker = Medication("C07AB02", mg_per_day=Decimal(50))
+    patient = chart(medications=reviewed(beta_blocker, lorazepam))
+    assert read("diazepam_mg_day", patient).evidence == (lorazepam,)
 
 
 @pytest.mark.parametrize("told_", [*itertools.product((True, False, None), repeat=2)])

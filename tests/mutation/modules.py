@@ -19,7 +19,10 @@ OWN = {
     "chart": ("core/test_chart.py",),
     "chart_json": ("core/test_chart.py",),
     "known": ("core/test_chart.py",),
-    "derive": ("core/test_derive.py", "core/test_derive_options.py"),
+    "derive": (
+        *("core/test_derive.py", "core/test_derive_options.py"),
+        "core/test_derive_edges.py",
+    ),
     "derive_lists": ("core/test_derive.py", "core/test_derive_options.py"),
     "verdict": ("core/test_verdict.py", "core/test_verdict_seen.py"),
     "lift": ("core/test_lift.py", "core/test_verdict.py"),
