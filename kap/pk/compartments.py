@@ -77,9 +77,15 @@ def compartments(card: ModelCard, person: Covariates, effects: Floats) -> Compar
 
 def parent_modes(card: ModelCard, person: Covariates, effects: Floats) -> Modes:
     """Return the modes of a mammillary card's parent."""
+    return modes(*parent_constants(card, person, effects))
+
+
+def parent_constants(
+    card: ModelCard, person: Covariates, effects: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return k10 (people,), k1j and kj1 (people, peripherals) in 1/min, and V1 (people,) in L."""
     found = values(card, person, effects)
-    k10, out, back = _micro(card, found)
-    return modes(k10, out, back, found["V1"])
+    return (*_micro(card, found), found["V1"])
 
 
 def given(parts: Compartments, schedule: Schedule) -> list[Given]:

@@ -37,6 +37,8 @@ def random_effects(card: ModelCard, normals: ArrayLike) -> Floats:
     if drawn.ndim != 2 or drawn.shape[1] != len(root):
         names = ", ".join(card.variability.names)
         raise refused("variability", "normals", drawn.shape, f"give a column for each of {names}")
+    if not np.isfinite(drawn).all():
+        raise refused("not_a_number", "normals", "not all finite", "write finite numbers")
     effects: Floats = drawn @ root.T
     return effects
 

@@ -208,6 +208,11 @@ def test_normals_of_another_shape_are_refused(normals: np.ndarray) -> None:
         random_effects(load_card("otto2021_iv"), normals)
 
 
+def test_normals_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(PkError, match="normals: not all finite"):
+        random_effects(load_card("otto2021_iv"), [[0, 0, np.nan, 0]])
+
+
 def test_a_card_without_variability_has_no_population() -> None:
     with pytest.raises(
         PkError, match="domino_iv: variability: not reported; ask for the typical curve alone"
