@@ -10,6 +10,7 @@ from kap.chart import Fact, Reason
 from kap.protocol import Protocol, ProtocolError
 from tests.core.small_protocol import NOW, TEXT, chart, small, told
 from tests.core.test_derive import number, read
+from tests.core.test_derive_options import wider
 
 DAY = 24 * 60
 
@@ -91,9 +92,9 @@ def test_a_pair_whose_last_score_is_not_known_says_why_and_shows_that_one() -> N
     scores = told("phq9", 3, 7 * DAY), told("phq9", None, reason=Reason.DECLINED)
     seen = read("phq9_pair", chart(*scores))
     assert (seen.reason, seen.evidence) == (Reason.DECLINED, scores[1:])
-    old = told("phq9", 9, 30 * DAY), told("phq9", 3, 20 * DAY)
+    old = [told("phq9", 9, days * DAY) for days in (40, 30, 20)]
     seen = read("phq9_pair", chart(*old))
-    assert (seen.reason, seen.evidence) == (Reason.TOO_OLD, old[1:])
+    assert (seen.reason, seen.evidence) == (Reason.TOO_OLD, (old[-1],))
 
 
 def test_a_mean_whose_last_reading_is_not_known_says_why_and_shows_that_one() -> None:
@@ -104,9 +105,9 @@ def test_a_mean_whose_last_reading_is_not_known_says_why_and_shows_that_one() ->
 
 
 def test_a_mean_of_readings_that_are_all_too_old_shows_the_last() -> None:
-    old = told("systolic", 130, 50 * DAY), told("systolic", 132, 49 * DAY)
+    old = [told("systolic", 130, days * DAY) for days in (50, 49, 48)]
     seen = read("systolic_mean", chart(*old))
-    assert (seen.reason, seen.evidence) == (Reason.TOO_OLD, old[1:])
+    assert (seen.reason, seen.evidence) == (Reason.TOO_OLD, (old[-1],))
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,16 @@ def test_what_was_said_not_to_have_happened_is_not_counted() -> None:
     pains = changed(('doses = { count_in = "dose" }', 'doses = { count_in = "chest_pain" }'))
     said = (told("chest_pain", yes, ago) for yes, ago in ((True, 9), (False, 5), (True, 1)))
     assert read("doses", chart(*said), protocol=pains).low == 2
+
+
+def test_doses_count_from_the_last_answer_that_was_known() -> None:
+    patient = chart(
+        told("dosed_before", True),
+        told("weight", 70, 9 * DAY),
+        told("weight", None, DAY, reason=Reason.DECLINED),
+        *(dose("34", days) for days in (20, 8, 7)),
+    )
+    assert read("doses_since_weighing", patient, protocol=wider()).low == 2
 
 
 def test_a_dose_of_a_year_ago_to_the_day_is_out_of_the_year() -> None:
