@@ -155,3 +155,9 @@ def test_a_dose_of_a_year_ago_to_the_day_is_out_of_the_year() -> None:
     patient = chart(told("dosed_before", True), dose("34", 365), dose("34", 364), dose("34", 1))
     assert number("doses_12_months", patient) == 2
     assert number("doses", patient) == 3
+
+
+def test_a_change_is_so_many_of_a_hundred() -> None:
+    start = told("course_start", (NOW - timedelta(days=10)).date())
+    patient = chart(start, told("phq9", 10, 5 * DAY), told("phq9", 25))
+    assert number("phq9_change", patient) == 150
