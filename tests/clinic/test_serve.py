@@ -95,8 +95,8 @@ def test_the_listener_serves_until_it_is_stopped(
         async def scene() -> None:
             await asyncio.wait_for(work, 0.2)
 
-        with pytest.raises(TimeoutError):
-            asyncio.Runner().run(scene())
+        with pytest.raises(TimeoutError), asyncio.Runner() as runner:
+            runner.run(scene())
 
     monkeypatch.setattr(mllp.asyncio, "run", briefly)
     call_command("mllp", "--port", "0")

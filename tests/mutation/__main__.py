@@ -52,7 +52,7 @@ def _part(part: str, areas: tuple[str, ...], asked: argparse.Namespace, file: Te
     reckoning = reckon(found, reasons(), () if asked.quick else mine)
     sys.stdout.writelines(f"{line}\n" for line in lines(found, reckoning))
     if mine == jobs.names(part) and not asked.quick:
-        ground = _ground(time.monotonic() - started, asked.workers)
+        ground = _ground(time.monotonic() - started, asked)
         write(SECTIONS[part][0], body(part, found, reckoning, ground))
     return reckoning.holds
 
@@ -75,12 +75,13 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _ground(seconds: float, workers: int) -> dict[str, str]:
+def _ground(seconds: float, asked: argparse.Namespace) -> dict[str, str]:
+    only = f" ARGS='--only {asked.only}'" if asked.only else ""
     return {
         "date (UTC)": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
-        "command": "`make mutate`",
+        "command": f"`make mutate{only}`",
         "machine": platform.machine(),
-        "cores": f"{jobs.cores()}, {workers} used",
+        "cores": f"{jobs.cores()}, {asked.workers} used",
         "Python": platform.python_version(),
         "took": f"{seconds / 60:.0f} min",
     }
